@@ -1,0 +1,1 @@
+//! The files a user writes: loaded, parsed with positions, decoded.

@@ -1,0 +1,206 @@
+//! Diagnostics: what is wrong, where, why, and what to do.
+//!
+//! Stages push into [`Diagnostics`] and go on, so that one run reports every error. The command-line edge prints them
+//! once, through [`render`].
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use crate::source::{Files, Span};
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The run can't go on after the present stage.
+    Error,
+    /// The run goes on; the user should look.
+    Warning,
+}
+
+/// One message to the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, one line, no full stop.
+    pub summary: String,
+    /// Where, with a few words under the marked text. The first is the main place; further ones (in any file) show
+    /// where it comes from.
+    pub labels: Vec<(Span, String)>,
+    /// Why it is wrong (the rule and where it comes from).
+    pub note: Option<String>,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error without a place.
+    pub fn error(summary: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, summary: summary.into(), labels: Vec::new(), note: None, help: None }
+    }
+
+    /// A warning without a place.
+    pub fn warning(summary: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(summary) }
+    }
+
+    /// Marks a place.
+    #[must_use]
+    pub fn at(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.labels.push((span, label.into()));
+        self
+    }
+
+    /// Says why.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
+        self
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// All messages of a run, in the order in which they were found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Diagnostics(Vec<Diagnostic>);
+
+impl Diagnostics {
+    /// Adds one; a message already present is not repeated.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        if !self.0.contains(&diagnostic) {
+            self.0.push(diagnostic);
+        }
+    }
+
+    /// Whether an error is among them.
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// How many errors and warnings.
+    pub fn counts(&self) -> (usize, usize) {
+        let errors = self.0.iter().filter(|d| d.severity == Severity::Error).count();
+        (errors, self.0.len() - errors)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.0.iter()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes all of `other` in.
+    pub fn extend(&mut self, other: Diagnostics) {
+        for diagnostic in other.0 {
+            self.push(diagnostic);
+        }
+    }
+}
+
+/// Renders all messages, with source excerpts; ANSI colour only where asked.
+pub fn render(diagnostics: &Diagnostics, files: &Files, color: bool) -> String {
+    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    let mut out = String::new();
+    for diagnostic in diagnostics.iter() {
+        out.push_str(&renderer.render(&groups(diagnostic, files)));
+        out.push_str("\n\n");
+    }
+    out
+}
+
+fn groups<'a>(diagnostic: &'a Diagnostic, files: &'a Files) -> Vec<Group<'a>> {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let title = level.primary_title(diagnostic.summary.as_str());
+    let mut group = Group::with_title(title);
+    let mut order: Vec<crate::source::FileId> = Vec::new();
+    for (span, _) in &diagnostic.labels {
+        if !order.contains(&span.file) {
+            order.push(span.file);
+        }
+    }
+    let main = diagnostic.labels.first().map(|(span, _)| *span);
+    for id in order {
+        let file = files.get(id);
+        let mut snippet = Snippet::source(&*file.text).path(&*file.path);
+        for (span, label) in diagnostic.labels.iter().filter(|(span, _)| span.file == id) {
+            let kind = if Some(*span) == main { AnnotationKind::Primary } else { AnnotationKind::Context };
+            let end = span.range().end.min(file.text.len());
+            let start = span.range().start.min(end);
+            let annotation = kind.span(start..end);
+            snippet = snippet.annotation(if label.is_empty() { annotation } else { annotation.label(label.as_str()) });
+        }
+        group = group.element(snippet);
+    }
+    if let Some(note) = &diagnostic.note {
+        group = group.element(Level::NOTE.message(note.as_str()));
+    }
+    if let Some(help) = &diagnostic.help {
+        group = group.element(Level::HELP.message(help.as_str()));
+    }
+    vec![group]
+}
+
+/// The candidate nearest to what was typed, if one is near enough to be worth a hint.
+pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(typed, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.chars().count().max(typed.chars().count()) / 3).max(1))
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// "did you mean `x`?", or the list of what is there if that is short.
+pub fn suggestion<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    if let Some(near) = nearest(typed, candidates.iter().copied()) {
+        return Some(format!("did you mean `{near}`?"));
+    }
+    match candidates.len() {
+        0 => None,
+        1..=12 => Some(format!("there is: {}", candidates.join(", "))),
+        n => Some(format!("there are {n}, among them: {}", candidates[..12].join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_shows_place_reason_and_remedy_with_japanese_columns() {
+        let mut files = Files::default();
+        let id = files.add("stacks/a.yaml", "名前: { vpc: mian }\n");
+        let mut all = Diagnostics::default();
+        all.push(
+            Diagnostic::error("unknown vpc `mian`")
+                .at(Span::new(id, 15..19), "no such resource")
+                .note("a reference names a resource of this stack")
+                .help("did you mean `main`?"),
+        );
+        assert_eq!(
+            render(&all, &files, false),
+            "error: unknown vpc `mian`\n --> stacks/a.yaml:1:12\n  |\n1 | 名前: { vpc: mian }\n  |              ^^^^ no such resource\n  |\n  \
+             = note: a reference names a resource of this stack\n  = help: did you mean `main`?\n\n"
+        );
+    }
+
+    #[test]
+    fn the_nearest_name_is_offered_only_when_near() {
+        assert_eq!(nearest("subent", ["subnet", "vpc"]), Some("subnet"));
+        assert_eq!(nearest("zzz", ["subnet", "vpc"]), None);
+    }
+}

@@ -1,0 +1,1 @@
+//! The executor: carries out the steps of a plan.

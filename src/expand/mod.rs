@@ -1,0 +1,1 @@
+//! From files to the desired graph: parameters, components, repetition, expressions, references.

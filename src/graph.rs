@@ -1,0 +1,1 @@
+//! Graphs: order, cycles with their path, ready sets.

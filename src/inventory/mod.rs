@@ -1,0 +1,1 @@
+//! Reading the cloud: batches of all kinds in parallel, ownership, what could not be read.

@@ -1,0 +1,2 @@
+//! saiken
+fn main(){}

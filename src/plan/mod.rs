@@ -1,0 +1,1 @@
+//! The planner: a pure function of desired, observed, last applied and now.

@@ -1,0 +1,1 @@
+//! The registry of kinds, and the clouds that implement them.
