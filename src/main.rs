@@ -1,2 +1,2 @@
 //! saiken
-fn main(){}
+fn main() {}

@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Address;
 use super::observed::{Lookup, Object};
 use super::ownership::Owner;
 use super::value::Map;
-use super::Address;
 
 /// Who we are to the cloud.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,11 +152,17 @@ impl ApiError {
     /// What a person can do about it, if something general can be said.
     pub fn remedy(&self) -> Option<&'static str> {
         match self.class {
-            ErrorClass::AccessDenied => Some("grant the permission named in the message (docs/kinds.md lists them by kind)"),
+            ErrorClass::AccessDenied => {
+                Some("grant the permission named in the message (docs/kinds.md lists them by kind)")
+            }
             ErrorClass::Throttled => Some("run again later, or lower --parallelism"),
             ErrorClass::QuotaExceeded => Some("ask for a higher quota, or remove what is not used"),
-            ErrorClass::Conflict => Some("something still uses the object; run again, or look for users outside saiken"),
-            ErrorClass::TimedOut => Some("look at the object in the console, then run again: saiken goes on from there"),
+            ErrorClass::Conflict => {
+                Some("something still uses the object; run again, or look for users outside saiken")
+            }
+            ErrorClass::TimedOut => {
+                Some("look at the object in the console, then run again: saiken goes on from there")
+            }
             ErrorClass::Unanswered => Some("run again: saiken reads what is there before it does anything"),
             ErrorClass::NotFound | ErrorClass::Invalid | ErrorClass::Cancelled | ErrorClass::Other => None,
         }

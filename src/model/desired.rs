@@ -7,9 +7,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Address;
 use super::environment::Environment;
 use super::kind::{KindDef, Replacement};
-use super::Address;
 
 /// One desired resource.
 #[derive(Debug, Clone)]

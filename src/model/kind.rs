@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::schema::Schema;
@@ -139,11 +139,7 @@ impl Problems {
     /// Adds a problem at a field.
     pub fn add(&mut self, path: impl Into<String>, message: impl Into<String>, help: impl Into<String>) {
         let help = help.into();
-        self.0.push(Problem {
-            path: path.into(),
-            message: message.into(),
-            help: (!help.is_empty()).then_some(help),
-        });
+        self.0.push(Problem { path: path.into(), message: message.into(), help: (!help.is_empty()).then_some(help) });
     }
 }
 

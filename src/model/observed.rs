@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Address;
 use super::ownership::Owner;
 use super::value::Map;
-use super::Address;
 
 /// Whether an object can be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

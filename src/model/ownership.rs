@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::schema::Schema;
 use super::Address;
+use super::schema::Schema;
 
 /// Prefix of all ownership tags.
 pub const PREFIX: &str = "saiken:";

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Address;
 use super::environment::Provider;
 use super::kind::Replacement;
-use super::Address;
 
 /// Version of the format; a plan of another version is refused.
 pub const FORMAT: u32 = 1;
@@ -33,8 +33,7 @@ pub enum ActionKind {
 
 impl ActionKind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Create, Self::Update, Self::Replace, Self::Delete, Self::Adopt, Self::Forget];
+    pub const ALL: [Self; 6] = [Self::Create, Self::Update, Self::Replace, Self::Delete, Self::Adopt, Self::Forget];
 
     /// The word in files and output.
     pub fn word(self) -> &'static str {

@@ -214,10 +214,9 @@ fn parse_type(schema: &Value, context: &str) -> Type {
                 .unwrap_or_default(),
             length: (number(map, "minLength"), number(map, "maxLength")),
         },
-        Some("integer") => Type::Integer(
-            map.get("minimum").and_then(as_integer),
-            map.get("maximum").and_then(as_integer),
-        ),
+        Some("integer") => {
+            Type::Integer(map.get("minimum").and_then(as_integer), map.get("maximum").and_then(as_integer))
+        }
         Some("number") => {
             Type::Number(map.get("minimum").and_then(Value::as_f64), map.get("maximum").and_then(Value::as_f64))
         }
@@ -267,7 +266,9 @@ fn parse_object(map: &Map<String, Value>, context: &str) -> Type {
         .unwrap_or_default();
     let fields = properties
         .iter()
-        .map(|(name, schema)| parse_field(name, schema, required.contains(&name.as_str()), &format!("{context}.{name}")))
+        .map(|(name, schema)| {
+            parse_field(name, schema, required.contains(&name.as_str()), &format!("{context}.{name}"))
+        })
         .collect();
     Type::Object(Schema { fields })
 }

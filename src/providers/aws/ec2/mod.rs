@@ -1,0 +1,66 @@
+//! EC2: networks, servers, volumes. What its kinds share: tags and filters.
+
+pub mod subnet;
+pub mod vpc;
+
+use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, Tag, TagSpecification};
+
+use serde_json::{Map, Value};
+
+use super::client::Context;
+use super::kind::{Selection, Tags};
+use crate::model::cloud::ApiError;
+use crate::model::observed::Object;
+
+/// The filters of a selection; `id_filter` is the name of the API's filter by id (`vpc-id`).
+pub(super) fn filters(selection: &Selection<'_>, id_filter: &str) -> Vec<Filter> {
+    match (selection, selection.tags()) {
+        (Selection::Ids(ids), _) => {
+            vec![Filter::builder().name(id_filter).set_values(Some(ids.to_vec())).build()]
+        }
+        (Selection::Owned { .. } | Selection::Tagged(_), tags) => tags
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(key, value)| Filter::builder().name(format!("tag:{key}")).values(value).build())
+            .collect(),
+    }
+}
+
+/// Tags for a creating call.
+pub(super) fn tag_specification(resource: ResourceType, tags: &Tags) -> TagSpecification {
+    TagSpecification::builder().resource_type(resource).set_tags(Some(to_tags(tags))).build()
+}
+
+/// Tags in the API's form.
+pub(super) fn to_tags(tags: &Tags) -> Vec<Tag> {
+    tags.iter().map(|(k, v)| Tag::builder().key(k).value(v).build()).collect()
+}
+
+/// Tags from the API's form.
+pub(super) fn from_tags(tags: &[Tag]) -> Tags {
+    tags.iter().filter_map(|t| Some((t.key()?.to_owned(), t.value().unwrap_or_default().to_owned()))).collect()
+}
+
+/// A boolean in the API's form.
+pub(super) fn boolean(value: bool) -> AttributeBooleanValue {
+    AttributeBooleanValue::builder().value(value).build()
+}
+
+/// Sets and removes tags of any EC2 object.
+pub(super) async fn retag(cx: &Context, object: &Object, set: &Tags, remove: &[String]) -> Result<(), ApiError> {
+    if !set.is_empty() {
+        let request = cx.ec2().create_tags().resources(&object.id).set_tags(Some(to_tags(set)));
+        cx.call("ec2:CreateTags", request.send()).await?;
+    }
+    if !remove.is_empty() {
+        let tags = remove.iter().map(|k| Tag::builder().key(k).build()).collect();
+        let request = cx.ec2().delete_tags().resources(&object.id).set_tags(Some(tags));
+        cx.call("ec2:DeleteTags", request.send()).await?;
+    }
+    Ok(())
+}
+
+/// A map of attributes.
+pub(super) fn attributes<const N: usize>(pairs: [(&str, Value); N]) -> Map<String, Value> {
+    pairs.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.to_owned(), v)).collect()
+}

@@ -1,0 +1,127 @@
+//! Errors of the SDK as [`ApiError`]s.
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::request_id::RequestId;
+
+use crate::model::cloud::{ApiError, ErrorClass};
+
+/// Turns an SDK error into ours. `operation` is `service:Operation`.
+pub fn from_sdk<E>(operation: &str, error: &SdkError<E, HttpResponse>) -> ApiError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let code = error.code().map(str::to_owned);
+    let message = error.message().map(str::to_owned).unwrap_or_else(|| match error {
+        SdkError::ServiceError(service) => service.err().to_string(),
+        other => DisplayErrorContext(other).to_string(),
+    });
+    let class = match error {
+        SdkError::ServiceError(service) => {
+            classify(code.as_deref().unwrap_or_default(), &message, service.raw().status().as_u16())
+        }
+        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => ErrorClass::Unanswered,
+        SdkError::DispatchFailure(failure) if failure.is_user() => ErrorClass::Other,
+        SdkError::DispatchFailure(_) => ErrorClass::Unanswered,
+        _ => ErrorClass::Other,
+    };
+    ApiError {
+        operation: operation.to_owned(),
+        class,
+        code,
+        message,
+        request_id: error.request_id().map(str::to_owned),
+    }
+}
+
+/// The class of a service's error code. The codes are those of
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html> and the other services' pages of the
+/// same sort.
+fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
+    let bare = code.split('#').next_back().unwrap_or(code);
+    match bare {
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "AuthFailure"
+        | "OptInRequired"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch" => ErrorClass::AccessDenied,
+        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException" | "SlowDown" => {
+            ErrorClass::Throttled
+        }
+        "DependencyViolation"
+        | "ResourceInUse"
+        | "ResourceInUseFault"
+        | "DeleteConflict"
+        | "DeleteConflictException"
+        | "ResourceContention"
+        | "ResourceContentionFault"
+        | "ScalingActivityInProgress"
+        | "ScalingActivityInProgressFault"
+        | "IncorrectState"
+        | "IncorrectInstanceState"
+        | "VolumeInUse"
+        | "OperationNotPermitted"
+        | "EntityAlreadyExists"
+        | "EntityAlreadyExistsException"
+        | "AlreadyExists"
+        | "AlreadyExistsFault"
+        | "AlreadyExistsException"
+        | "ResourceAlreadyExistsException"
+        | "ConcurrentModification"
+        | "ConcurrentModificationException"
+        | "OperationAbortedException"
+        | "KMSInvalidStateException"
+        | "InstanceRefreshInProgress" => ErrorClass::Conflict,
+        "ValidationError" | "ValidationException" if message.contains("not found") => ErrorClass::NotFound,
+        "NoSuchEntity"
+        | "NoSuchEntityException"
+        | "NotFoundException"
+        | "ResourceNotFoundException"
+        | "ParameterNotFound"
+        | "ParameterVersionNotFound" => ErrorClass::NotFound,
+        _ if bare.ends_with(".NotFound")
+            || bare.ends_with("NotFound")
+            || bare.ends_with(".Malformed") && status == 404 =>
+        {
+            ErrorClass::NotFound
+        }
+        _ if bare.ends_with("LimitExceeded")
+            || bare.ends_with("LimitExceededException")
+            || bare.ends_with("LimitExceededFault")
+            || bare.ends_with("QuotaExceeded")
+            || bare.ends_with("InsufficientInstanceCapacity") =>
+        {
+            ErrorClass::QuotaExceeded
+        }
+        _ if status == 429 => ErrorClass::Throttled,
+        _ if (400..500).contains(&status) => ErrorClass::Invalid,
+        _ => ErrorClass::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_fall_into_the_classes_that_the_engine_tells_apart() {
+        let class = |code: &str| classify(code, "", 400);
+        assert_eq!(class("InvalidVpcID.NotFound"), ErrorClass::NotFound);
+        assert_eq!(class("NatGatewayNotFound"), ErrorClass::NotFound);
+        assert_eq!(class("NoSuchEntity"), ErrorClass::NotFound);
+        assert_eq!(class("VpcLimitExceeded"), ErrorClass::QuotaExceeded);
+        assert_eq!(class("RequestLimitExceeded"), ErrorClass::Throttled);
+        assert_eq!(class("DependencyViolation"), ErrorClass::Conflict);
+        assert_eq!(class("UnauthorizedOperation"), ErrorClass::AccessDenied);
+        assert_eq!(class("InvalidParameterValue"), ErrorClass::Invalid);
+        assert_eq!(classify("", "", 500), ErrorClass::Other);
+        assert_eq!(classify("ValidationError", "AutoScalingGroup name not found", 400), ErrorClass::NotFound);
+    }
+}

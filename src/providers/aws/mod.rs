@@ -1,0 +1,98 @@
+//! Amazon Web Services, through the official SDK.
+//!
+//! Credentials and endpoints come from the SDK's normal chain (`AWS_PROFILE`, `AWS_ENDPOINT_URL`, …).
+
+pub mod autoscaling;
+pub mod client;
+pub mod ec2;
+mod error;
+pub mod iam;
+pub mod kind;
+pub mod kms;
+mod limit;
+pub mod logs;
+mod lookup;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use crate::model::cloud::{
+    ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, OwnRequest, ReadRequest, UpdateRequest, Watch,
+};
+use crate::model::observed::{Lookup, Object};
+
+use client::{Session, Settings};
+use kind::Handler;
+
+/// The AWS cloud.
+pub struct Aws {
+    session: Session,
+    region: String,
+    handlers: BTreeMap<&'static str, Box<dyn Handler>>,
+}
+
+impl Aws {
+    /// Connects; no call is made yet.
+    pub async fn connect(settings: &Settings) -> Self {
+        Self { session: Session::connect(settings).await, region: settings.region.clone(), handlers: super::handlers() }
+    }
+
+    fn handler(&self, kind: &str) -> Result<&dyn Handler, ApiError> {
+        self.handlers
+            .get(kind)
+            .map(AsRef::as_ref)
+            .ok_or_else(|| ApiError::new("aws", ErrorClass::Invalid, format!("there is no kind `{kind}`")))
+    }
+}
+
+#[async_trait]
+impl Cloud for Aws {
+    fn label(&self) -> &'static str {
+        "aws"
+    }
+
+    async fn identity(&self) -> Result<Identity, ApiError> {
+        let cx = self.session.context(&self.region);
+        let me = cx.call("sts:GetCallerIdentity", cx.clients.sts.get_caller_identity().send()).await?;
+        Ok(Identity {
+            account: me.account().unwrap_or_default().to_owned(),
+            caller: me.arn().unwrap_or_default().to_owned(),
+        })
+    }
+
+    async fn read_batch(&self, request: &ReadRequest<'_>) -> Result<Vec<Object>, ApiError> {
+        self.handler(request.kind)?.read(&self.session.context(request.region), request).await
+    }
+
+    async fn lookup(&self, lookup: &Lookup) -> Result<String, ApiError> {
+        let cx = self.session.context(&lookup.region);
+        if lookup.what == "image" {
+            return lookup::image(&cx, &lookup.query).await;
+        }
+        lookup::by_tags(self.handler(&lookup.what)?, &cx, lookup).await
+    }
+
+    async fn create(&self, request: &CreateRequest, watch: &dyn Watch) -> Result<Object, ApiError> {
+        self.handler(&request.kind)?.create(&self.session.context(&request.region), request, watch).await
+    }
+
+    async fn update(&self, request: &UpdateRequest, watch: &dyn Watch) -> Result<Object, ApiError> {
+        let cx = self.session.context(&request.object.region);
+        self.handler(&request.object.kind)?.update(&cx, request, watch).await
+    }
+
+    async fn delete(&self, request: &DeleteRequest, watch: &dyn Watch) -> Result<(), ApiError> {
+        let cx = self.session.context(&request.object.region);
+        self.handler(&request.object.kind)?.delete(&cx, request, watch).await
+    }
+
+    async fn own(&self, request: &OwnRequest) -> Result<(), ApiError> {
+        let cx = self.session.context(&request.object.region);
+        self.handler(&request.object.kind)?.own(&cx, request).await
+    }
+
+    fn calls(&self) -> BTreeMap<String, u64> {
+        self.session.calls()
+    }
+}
