@@ -180,8 +180,7 @@ impl<'a> Decisions<'a> {
         let usable = objects.iter().rposition(|o| !matches!(o.status, Status::Failed(_)));
         let Some(current) = usable.or_else(|| objects.len().checked_sub(1)) else { return };
         decision.current = Some(objects[current]);
-        decision.leftovers =
-            objects.iter().enumerate().filter(|(i, _)| *i != current).map(|(_, o)| *o).rev().collect();
+        decision.leftovers = objects.iter().enumerate().filter(|(i, _)| *i != current).map(|(_, o)| *o).rev().collect();
         decision.moved_from = objects[current].address().filter(|a| **a != decision.resource.address);
     }
 
@@ -231,7 +230,10 @@ impl<'a> Decisions<'a> {
             if let Some(change) = replacing {
                 self.refused.push(Refusal {
                     address: resource.address.clone(),
-                    reason: format!("{} can't be adopted as declared: `{}` can't be changed in place", object.id, change.path),
+                    reason: format!(
+                        "{} can't be adopted as declared: `{}` can't be changed in place",
+                        object.id, change.path
+                    ),
                     help: "declare what is there, then apply, and change it afterwards".to_owned(),
                 });
             }
@@ -260,7 +262,9 @@ impl<'a> Decisions<'a> {
         let skip = |field: &Field| resolve::is_unread(field, object);
         let mut changes = diff::diff(schema, &resolved.spec, &object.spec, &skip, ignore, self);
         for field in schema.fields.iter().filter(|f| f.fingerprint && resolve::is_unread(f, object)) {
-            let Some(wanted) = resolved.spec.get(&field.name).filter(|_| !ignore.contains(&field.name)) else { continue };
+            let Some(wanted) = resolved.spec.get(&field.name).filter(|_| !ignore.contains(&field.name)) else {
+                continue;
+            };
             if !resolve::known_equal(field, &resolved.hashes, object) {
                 let hidden = if field.sensitive { mask::SENSITIVE } else { "(not read)" };
                 changes.push(Difference {
@@ -282,7 +286,8 @@ impl<'a> Decisions<'a> {
             return;
         }
         if matches!(decision.verdict, Verdict::Replace(_))
-            && let Some((kind, region, why)) = self.world.unread_user(decision.resource.kind.name, &decision.resource.region)
+            && let Some((kind, region, why)) =
+                self.world.unread_user(decision.resource.kind.name, &decision.resource.region)
         {
             decision.verdict =
                 Verdict::Held(format!("{kind} could not be read in {region} and may refer to it: {why}"));

@@ -109,7 +109,13 @@ fn applied<'w>(world: &'w World<'_>, address: &Address) -> Option<&'w Applied> {
 }
 
 /// What differs between the record and the cloud, in fields that are declared; `before` as applied.
-fn outside(world: &World<'_>, schema: &Schema, declared: &Value, applied: &Applied, object: &Object) -> Vec<Difference> {
+fn outside(
+    world: &World<'_>,
+    schema: &Schema,
+    declared: &Value,
+    applied: &Applied,
+    object: &Object,
+) -> Vec<Difference> {
     if applied.spec == object.spec {
         return Vec::new();
     }
@@ -131,9 +137,8 @@ fn outside(world: &World<'_>, schema: &Schema, declared: &Value, applied: &Appli
 }
 
 fn overlaps(a: &str, b: &str) -> bool {
-    let inside = |long: &str, short: &str| {
-        long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    };
+    let inside =
+        |long: &str, short: &str| long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     inside(a, b) || inside(b, a)
 }
 

@@ -131,7 +131,8 @@ pub(super) fn to_hold(
 pub(super) fn refuse_used(world: &World<'_>, gone: &[&Gone<'_>], users: &Users<'_>) -> Vec<Refusal> {
     let mut refused = Vec::new();
     for going in gone.iter().filter(|g| !g.forget) {
-        let user = going.objects.iter().flat_map(|o| users.of(o)).filter_map(|u| u.address()).find(|a| !world.selected(a));
+        let user =
+            going.objects.iter().flat_map(|o| users.of(o)).filter_map(|u| u.address()).find(|a| !world.selected(a));
         if let Some(user) = user {
             refused.push(Refusal {
                 address: going.address.clone(),

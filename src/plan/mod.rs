@@ -83,8 +83,11 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     let world = World::new(inputs);
     let (resources, mut refused) = ordered(inputs);
     let gone = gone::gone(&world);
-    let mut forced: BTreeMap<Address, String> =
-        world.torn.iter().map(|(before, now)| ((*now).clone(), format!("objects carry both {before} and {now}"))).collect();
+    let mut forced: BTreeMap<Address, String> = world
+        .torn
+        .iter()
+        .map(|(before, now)| ((*now).clone(), format!("objects carry both {before} and {now}")))
+        .collect();
     let mut users: Option<Users<'_>> = None;
     let decisions = loop {
         let decisions = classify::decide(&world, &resources, &forced);

@@ -160,9 +160,10 @@ impl<'a> Edges<'_, 'a> {
                 continue;
             }
             let Some(address) = user.address().map(|a| world.present(a.as_str())) else { continue };
-            let waits = self.decisions.get(address).is_some_and(|d| {
-                matches!(d.verdict, Verdict::Update | Verdict::Adopt) && !d.after_delete_first
-            });
+            let waits = self
+                .decisions
+                .get(address)
+                .is_some_and(|d| matches!(d.verdict, Verdict::Update | Verdict::Adopt) && !d.after_delete_first);
             if let (true, Some(ready)) = (waits, self.ready.get(address)) {
                 self.soft.insert((delete, *ready));
             }

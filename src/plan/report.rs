@@ -71,10 +71,9 @@ fn declared(world: &World<'_>, d: &Decision<'_>) -> Action {
     let (changes, spec) = match action {
         ActionKind::Create => (created(kind, d.spec()), mask::spec(&kind.schema, d.spec())),
         ActionKind::Delete | ActionKind::Forget => (Vec::new(), Value::Null),
-        ActionKind::Update | ActionKind::Replace | ActionKind::Adopt => (
-            drift::with_causes(world, resource, d.spec(), d.current, &d.changes),
-            mask::spec(&kind.schema, d.spec()),
-        ),
+        ActionKind::Update | ActionKind::Replace | ActionKind::Adopt => {
+            (drift::with_causes(world, resource, d.spec(), d.current, &d.changes), mask::spec(&kind.schema, d.spec()))
+        }
     };
     let mut notes = d.notes.clone();
     if action != ActionKind::Delete && !d.leftovers.is_empty() {
@@ -124,9 +123,7 @@ fn impact(d: &Decision<'_>, action: ActionKind, kind: &KindDef) -> Impact {
     let delete_first = d.verdict == Verdict::Replace(Replacement::DeleteFirst);
     if goes && facts.data_bearing {
         Impact::LosesData
-    } else if d.changes.iter().any(|c| c.change == Change::Interrupts)
-        || (delete_first && facts.serves)
-    {
+    } else if d.changes.iter().any(|c| c.change == Change::Interrupts) || (delete_first && facts.serves) {
         Impact::Interrupts
     } else {
         Impact::None

@@ -75,7 +75,8 @@ pub(super) fn known_equal(field: &Field, hashes: &BTreeMap<String, String>, obje
 
 /// Whether a field was not read.
 pub(super) fn is_unread(field: &Field, object: &Object) -> bool {
-    object.unread.contains(&field.name) || (field.sensitive && field.fingerprint && object.spec.get(&field.name).is_none())
+    object.unread.contains(&field.name)
+        || (field.sensitive && field.fingerprint && object.spec.get(&field.name).is_none())
 }
 
 fn image(
@@ -98,7 +99,9 @@ fn image(
             if let Ok(newer) = found
                 && newer != there
             {
-                notes.push(format!("a newer image is there: {newer} (not taken; set `follow: true`, or change the query)"));
+                notes.push(format!(
+                    "a newer image is there: {newer} (not taken; set `follow: true`, or change the query)"
+                ));
             }
             Ok(Value::String(there.to_owned()))
         }

@@ -60,10 +60,7 @@ impl<'a> World<'a> {
 
     fn is_owned(&self, object: &Object) -> bool {
         let environment = &self.inputs.desired.environment;
-        object
-            .owner
-            .as_ref()
-            .is_some_and(|o| o.project == environment.project && o.environment == environment.name)
+        object.owner.as_ref().is_some_and(|o| o.project == environment.project && o.environment == environment.name)
     }
 
     /// Owned objects at an address, oldest first.

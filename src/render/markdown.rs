@@ -94,7 +94,13 @@ fn sections(out: &mut String, plan: &Plan) {
         out.push_str("\n### Loses data\n\n");
         for action in losing {
             let ids: Vec<&str> = action.objects.iter().map(|o| o.id.as_str()).collect();
-            let _ = writeln!(out, "- {} {} {}", escape(&action.kind), escape(action.address.as_str()), escape(&ids.join(", ")));
+            let _ = writeln!(
+                out,
+                "- {} {} {}",
+                escape(&action.kind),
+                escape(action.address.as_str()),
+                escape(&ids.join(", "))
+            );
         }
     }
     if !plan.refused.is_empty() {
@@ -111,7 +117,13 @@ fn drifted(out: &mut String, plan: &Plan) {
     }
     out.push_str("\n### Changed outside saiken\n\n");
     for drift in &plan.drift {
-        let _ = writeln!(out, "- {} {} {}", view::drifted(drift.drift), escape(&drift.kind), escape(drift.address.as_str()));
+        let _ = writeln!(
+            out,
+            "- {} {} {}",
+            view::drifted(drift.drift),
+            escape(&drift.kind),
+            escape(drift.address.as_str())
+        );
     }
     for drift in plan.drift.iter().filter(|d| !d.changes.is_empty()) {
         let _ = writeln!(out, "\n<details><summary>{}</summary>\n", escape(drift.address.as_str()));

@@ -86,11 +86,7 @@ impl Page {
     }
 
     fn line(&mut self, text: &str, style: Style) {
-        let _ = if self.color {
-            writeln!(self.out, "{style}{text}{style:#}")
-        } else {
-            writeln!(self.out, "{text}")
-        };
+        let _ = if self.color { writeln!(self.out, "{style}{text}{style:#}") } else { writeln!(self.out, "{text}") };
     }
 
     fn plain(&mut self, text: &str) {
@@ -169,7 +165,10 @@ impl Page {
         }
         self.line("\nChanged outside saiken", bold());
         for Drift { address, kind, drift, changes } in &plan.drift {
-            self.line(&format!("  {}  {kind}  {address}", view::pad(view::drifted(*drift), 8)), style(ActionKind::Update));
+            self.line(
+                &format!("  {}  {kind}  {address}", view::pad(view::drifted(*drift), 8)),
+                style(ActionKind::Update),
+            );
             self.changes(changes, false);
         }
     }

@@ -72,7 +72,12 @@ pub(super) fn pad(text: &str, width: usize) -> String {
 pub(super) fn unified(change: &FieldChange) -> Option<Vec<String>> {
     let (before, after) = (long(&change.before), long(&change.after));
     let plain = |v: &Value| matches!(v, Value::String(s) if s.starts_with('('));
-    if !change.text || change.before.is_null() || change.after.is_null() || plain(&change.before) || plain(&change.after) {
+    if !change.text
+        || change.before.is_null()
+        || change.after.is_null()
+        || plain(&change.before)
+        || plain(&change.after)
+    {
         return None;
     }
     let diff = similar::TextDiff::from_lines(before.as_str(), after.as_str());
