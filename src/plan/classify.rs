@@ -101,7 +101,8 @@ pub(super) fn decide<'a>(
     for resource in order {
         let mut decision = all.one(resource, &adoptable);
         if let Some(why) = forced.get(&resource.address)
-            && !matches!(decision.verdict, Verdict::Unchanged | Verdict::Absent)
+            && decision.verdict != Verdict::Absent
+            && (decision.verdict != Verdict::Unchanged || !decision.leftovers.is_empty())
         {
             decision.verdict = Verdict::Held(why.clone());
         }
@@ -282,15 +283,16 @@ impl<'a> Decisions<'a> {
 
     /// Holds what needs something held, and refuses what needs something that is not there.
     fn hold_or_refuse(&mut self, decision: &mut Decision<'a>) {
-        if matches!(decision.verdict, Verdict::Unchanged | Verdict::Absent | Verdict::Held(_)) {
-            return;
-        }
-        if matches!(decision.verdict, Verdict::Replace(_))
+        let deletes = matches!(decision.verdict, Verdict::Replace(_)) || !decision.leftovers.is_empty();
+        if deletes
             && let Some((kind, region, why)) =
                 self.world.unread_user(decision.resource.kind.name, &decision.resource.region)
         {
             decision.verdict =
                 Verdict::Held(format!("{kind} could not be read in {region} and may refer to it: {why}"));
+            return;
+        }
+        if matches!(decision.verdict, Verdict::Unchanged | Verdict::Absent | Verdict::Held(_)) {
             return;
         }
         for needed in needed(decision) {

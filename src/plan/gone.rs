@@ -117,8 +117,9 @@ pub(super) fn to_hold(
             more.insert(going.address.clone(), why);
         }
     }
-    for decision in decisions.list.iter().filter(|d| matches!(d.verdict, Verdict::Replace(_))) {
-        if let Some(why) = decision.current.and_then(held_user)
+    for decision in decisions.list.iter().filter(|d| !matches!(d.verdict, Verdict::Held(_) | Verdict::Absent)) {
+        let old = decision.current.filter(|_| matches!(decision.verdict, Verdict::Replace(_)));
+        if let Some(why) = old.iter().chain(&decision.leftovers).find_map(|o| held_user(o))
             && !forced.contains_key(&decision.resource.address)
         {
             more.insert(decision.resource.address.clone(), why);

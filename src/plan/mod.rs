@@ -134,19 +134,14 @@ fn ordered<'a>(inputs: &Inputs<'a>) -> (Vec<&'a Resource>, Vec<Refusal>) {
     match graph.order() {
         Ok(order) => (order.into_iter().filter_map(|a| inputs.desired.resources.get(a)).collect(), Vec::new()),
         Err(cycle) => {
-            let refusal = Refusal {
-                address: cycle.path.first().copied().cloned().unwrap_or_else(|| first_address(inputs)),
+            let refusal = cycle.path.first().map(|address| Refusal {
+                address: (*address).clone(),
                 reason: cycle.to_string(),
                 help: "remove one of these references".to_owned(),
-            };
-            (Vec::new(), vec![refusal])
+            });
+            (Vec::new(), refusal.into_iter().collect())
         }
     }
-}
-
-fn first_address(inputs: &Inputs<'_>) -> Address {
-    // A cycle has at least one member, so this is never shown.
-    inputs.desired.resources.keys().next().cloned().unwrap_or_else(|| unreachable!("a cycle of nothing"))
 }
 
 fn assemble<'a>(

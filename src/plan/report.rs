@@ -85,7 +85,8 @@ fn declared(world: &World<'_>, d: &Decision<'_>) -> Action {
     }
     let reason = match action {
         ActionKind::Delete => "left over from an interrupted replacement".to_owned(),
-        ActionKind::Update => by_cause(&d.reason, &changes),
+        ActionKind::Update if d.moved_from.is_none() => by_cause(&d.reason, &changes),
+        ActionKind::Update => d.reason.clone(),
         ActionKind::Create | ActionKind::Replace | ActionKind::Adopt | ActionKind::Forget => d.reason.clone(),
     };
     Action {

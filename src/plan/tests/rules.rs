@@ -318,3 +318,53 @@ fn only_the_named_stacks_are_planned() {
     world.stacks.push("servers".into());
     assert!(world.plan().refused.is_empty());
 }
+
+#[test]
+fn a_move_onto_an_object_that_is_there_is_refused_and_touches_nothing() {
+    let mut world = World::standing();
+    world.put("network/old", "vpc", 1, Status::Ready, json!({"cidr": "10.0.0.0/16"}));
+    world.desired.moved.push((a("network/old"), a("network/main")));
+    let plan = world.plan();
+    assert!(plan.steps.is_empty(), "{:?}", plan.steps);
+    assert!(plan.refused[0].reason.contains("both have objects"));
+}
+
+#[test]
+fn what_an_interrupted_replacement_left_stays_while_its_users_cannot_be_read() {
+    let mut world = World::standing();
+    world.put("network/app", "subnet", 2, Status::Ready, json!({"vpc": "network/main", "cidr": "10.0.1.0/24"}));
+    world.observed.unobserved.insert(("server".into(), REGION.into()), "denied".into());
+    world.observed.objects.retain(|o| o.kind != "server");
+    let plan = world.plan();
+    assert!(plan.steps.is_empty(), "{:?}", plan.steps);
+    assert_eq!(plan.held.len(), 2);
+}
+
+#[test]
+fn a_cycle_is_refused_with_its_whole_path() {
+    let mut world = World::standing();
+    world.resource("network/main").references.insert(a("servers/web"));
+    let plan = world.plan();
+    assert_eq!(plan.refused[0].reason, "a cycle: network/app -> network/main -> servers/web -> network/app");
+    assert!(plan.steps.is_empty());
+}
+
+#[test]
+fn an_object_of_another_environment_is_never_touched() {
+    let mut world = World::standing();
+    world.put("network/other", "vpc", 1, Status::Ready, json!({"cidr": "10.0.0.0/16"}));
+    world.object("network/other").owner.as_mut().unwrap().environment = "production".into();
+    assert!(world.plan().is_empty());
+}
+
+#[test]
+fn everything_is_taken_down_in_reverse_order() {
+    let mut world = World::standing();
+    world.destroy = true;
+    let plan = world.plan();
+    assert_eq!(steps(&plan), ["Delete servers/web", "Delete network/app", "Delete network/main"]);
+    assert_eq!(plan.actions[0].reason, "everything is taken down");
+    world.observed.unobserved.insert(("server".into(), REGION.into()), "denied".into());
+    world.observed.objects.retain(|o| o.kind != "server");
+    assert_eq!(words(&world.plan()), Vec::<String>::new());
+}
