@@ -368,3 +368,28 @@ fn everything_is_taken_down_in_reverse_order() {
     world.observed.objects.retain(|o| o.kind != "server");
     assert_eq!(words(&world.plan()), Vec::<String>::new());
 }
+
+#[test]
+fn a_reference_by_tags_becomes_the_id_that_was_found() {
+    let mut world = World::new();
+    let query = json!({"tags": {"Name": "shared"}});
+    world.declare("network/app", "subnet", json!({"vpc": query}));
+    assert!(world.plan().held[0].reason.contains("was not looked up"));
+    world.observed.lookups.insert(Lookup::new("vpc", REGION, &query), Ok("vpc-9".into()));
+    assert_eq!(world.plan().actions[0].spec["vpc"], json!({"id": "vpc-9"}));
+    world.put("network/app", "subnet", 1, Status::Ready, json!({"vpc": {"id": "vpc-9"}}));
+    assert!(world.plan().is_empty());
+}
+
+#[test]
+fn an_attribute_that_an_update_may_change_is_known_only_while_its_source_stays_as_it_is() {
+    let mut world = World::standing();
+    let text = token(&a("network/main"), "endpoint");
+    world.declare("servers/web", "server", json!({"subnet": "network/app", "size": "small", "user_data": text}));
+    world.apply();
+    assert!(world.plan().is_empty());
+    world.declare("network/main", "vpc", json!({"cidr": "10.0.0.0/16", "tags": {"a": "b"}}));
+    let plan = world.plan();
+    assert_eq!(words(&plan), ["update network/main", "update servers/web"]);
+    assert_eq!(plan.steps[1].after, [0]);
+}
