@@ -27,4 +27,7 @@ macro_rules! registry {
 registry! {
     aws::ec2::subnet::Subnet,
     aws::ec2::vpc::Vpc,
+    aws::iam::role::Role,
+    aws::kms::key::Key,
+    aws::logs::log_group::LogGroup,
 }
