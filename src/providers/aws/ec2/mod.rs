@@ -1,7 +1,14 @@
 //! EC2: networks, servers, volumes. What its kinds share: tags and filters.
 
+pub mod elastic_ip;
+pub mod flow_log;
+pub mod internet_gateway;
+pub mod nat_gateway;
+pub mod route_table;
+pub mod security_group;
 pub mod subnet;
 pub mod vpc;
+pub mod vpc_endpoint;
 
 use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, Tag, TagSpecification};
 
