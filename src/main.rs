@@ -1,4 +1,4 @@
-//! The `saiken` command: see [`saiken::cli`].
+//! saiken: the binary. All it does is in the library.
 
 fn main() -> std::process::ExitCode {
     saiken::cli::main()

@@ -1,23 +1,22 @@
-//! `saiken schema`
+//! `saiken schema`: JSON Schemas of the files, for editors.
 
 use clap::{Args, ValueEnum};
+use serde_json::Value;
 
-use super::OK;
-use super::error::Failure;
-use super::shell::Shell;
-use crate::expand::schema;
-use crate::providers;
+use super::{Context, Error, Exit, Format};
+use crate::{config, providers};
 
-/// Print the JSON Schema of a kind of file, for editors
+/// Arguments.
 #[derive(Debug, Args)]
-pub(crate) struct Arguments {
-    /// Which files
+pub struct Arguments {
+    /// The kind of file
     #[arg(value_enum)]
     file: File,
 }
 
+/// A kind of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum File {
+pub enum File {
     /// stacks/*.yaml
     Stack,
     /// environments/*.yaml
@@ -26,13 +25,19 @@ enum File {
     Template,
 }
 
-pub(crate) fn run(arguments: &Arguments, shell: &Shell) -> Result<u8, Failure> {
+/// The schema of a kind of file, as pretty JSON with a newline at the end: what `docs/schema/` holds.
+pub fn generate(file: File) -> String {
     let kinds = providers::kinds();
-    let value = match arguments.file {
-        File::Stack => schema::stack(&kinds),
-        File::Environment => schema::environment(),
-        File::Template => schema::template(&kinds),
+    let schema: Value = match file {
+        File::Stack => config::schema::stack(&kinds),
+        File::Environment => config::schema::environment(),
+        File::Template => config::schema::template(&kinds),
     };
-    shell.data(&format!("{value:#}\n"));
-    Ok(OK)
+    format!("{schema:#}\n")
+}
+
+pub fn run(cx: &Context, arguments: &Arguments) -> Result<Exit, Error> {
+    cx.forms("schema", &[Format::Text, Format::Json])?;
+    cx.shell.data(&generate(arguments.file))?;
+    Ok(Exit::Fine)
 }
