@@ -1,4 +1,4 @@
-//! saiken: the binary. All it does is in the library.
+//! The `saiken` command: see [`saiken::cli`].
 
 fn main() -> std::process::ExitCode {
     saiken::cli::main()

@@ -1,22 +1,22 @@
-//! `saiken completions`: a script that completes commands in a shell.
+//! `saiken completions`
 
-use clap::{Args, Command};
-use clap_complete::Shell;
+use clap::Args;
+use clap_complete::Shell as Target;
 
-use super::{Context, Error, Exit, Format};
+use super::error::Failure;
+use super::shell::Shell;
+use super::{OK, command};
 
-/// Arguments.
+/// Print a completion script
 #[derive(Debug, Args)]
-pub struct Arguments {
-    /// The shell
-    #[arg(value_enum)]
-    shell: Shell,
+pub(crate) struct Arguments {
+    /// The shell that it is for
+    shell: Target,
 }
 
-pub fn run(cx: &Context, arguments: &Arguments, mut command: Command) -> Result<Exit, Error> {
-    cx.forms("completions", &[Format::Text])?;
-    let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut command, "saiken", &mut script);
-    cx.shell.data(&String::from_utf8_lossy(&script))?;
-    Ok(Exit::Fine)
+pub(crate) fn run(arguments: &Arguments, shell: &Shell) -> Result<u8, Failure> {
+    let mut out = Vec::new();
+    clap_complete::generate(arguments.shell, &mut command(), "saiken", &mut out);
+    shell.data(&String::from_utf8_lossy(&out));
+    Ok(OK)
 }

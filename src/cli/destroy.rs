@@ -1,46 +1,32 @@
-//! `saiken destroy`: takes down what saiken made, and nothing else.
-
-use std::sync::Arc;
+//! `saiken destroy`
 
 use clap::Args;
 
-use super::execution::{Execution, lock};
-use super::{Context, Error, Exit, Format, pipeline, plan};
-use crate::render;
+use super::error::Failure;
+use super::pipeline::{Declared, Live, PlanOptions, show_plan};
+use super::run::{Approval, carry_out};
+use super::shell::Shell;
+use super::{Global, OK};
 
-/// Arguments.
+/// Take everything down that the environment owns
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Only these stacks
     #[arg(value_name = "STACK")]
     stacks: Vec<String>,
-    /// Ask nobody
+    /// Don't ask
     #[arg(short, long)]
     yes: bool,
 }
 
-pub async fn run(cx: &Context, arguments: &Arguments) -> Result<Exit, Error> {
-    let live = pipeline::connect(pipeline::load(cx)?).await?;
-    let _lock = lock(&live, "destroy").await?;
-    live.tell_interrupted(cx);
-    let observed = live.observe(cx, false).await;
-    let record = Arc::new(live.record(cx));
-    let plan = live.plan(&observed, record.record().as_ref(), &arguments.stacks, true)?;
-    if cx.globals.format == Format::Json && !plan.steps.is_empty() {
-        cx.shell.say(&render::text::plan(&plan, &plan::options(cx)));
-    } else {
-        cx.shell.data(&plan::view(cx, &plan))?;
+pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -> Result<u8, Failure> {
+    let declared = Declared::load(global, shell)?;
+    let live = Live::connect(declared, shell).await?;
+    let observed = live.observe(false, global, shell).await;
+    let plan = live.plan(&observed, &PlanOptions { stacks: &arguments.stacks, destroy: true })?;
+    show_plan(&plan, global, shell);
+    if plan.is_empty() {
+        return Ok(OK);
     }
-    let question = format!("\nTake all of this down in {}?", live.project.desired.environment.name);
-    let execution = Execution {
-        live: &live,
-        observed: &observed,
-        record,
-        plan: &plan,
-        saved: false,
-        command: "destroy",
-        yes: arguments.yes,
-        question: &question,
-    };
-    execution.run(cx).await
+    carry_out(&live, &plan, &observed, Approval { yes: arguments.yes, saved: false }, global, shell).await
 }

@@ -1,43 +1,38 @@
-//! `saiken drift`: what was changed outside saiken. Reads only.
+//! `saiken drift`
 
 use clap::Args;
 
-use super::{Context, Error, Exit, Format, pipeline, plan};
+use super::error::Failure;
+use super::pipeline::{Declared, Live, PlanOptions};
+use super::shell::Shell;
+use super::{FAILED, FOUND, Format, Global, OK};
 use crate::render;
 
-/// Arguments.
+/// Show what was changed outside saiken; nothing is written
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Only these stacks
     #[arg(value_name = "STACK")]
     stacks: Vec<String>,
-    /// Read every field of every object, also those that cost a call for each object
+    /// Don't read the fields that cost a call for each object
     #[arg(long)]
-    deep: bool,
+    shallow: bool,
 }
 
-pub async fn run(cx: &Context, arguments: &Arguments) -> Result<Exit, Error> {
-    let live = pipeline::connect(pipeline::load(cx)?).await?;
-    let observed = live.observe(cx, arguments.deep).await;
-    let record = live.record(cx).record();
-    let plan = live.plan(&observed, record.as_ref(), &arguments.stacks, false)?;
-    if record.is_none() && !plan.is_empty() {
-        cx.shell.say(
-            "note: nothing is recorded of the last apply, so that changes made outside can't be told from changes of the \
-             files; all differences are shown",
-        );
-        cx.shell.data(&plan::view(cx, &plan))?;
-        return Ok(Exit::Found);
-    }
-    cx.shell.data(&match cx.globals.format {
-        Format::Text => render::text::drift(&plan, &plan::options(cx)),
+pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -> Result<u8, Failure> {
+    let declared = Declared::load(global, shell)?;
+    declared.check_stacks(&arguments.stacks)?;
+    let live = Live::connect(declared, shell).await?;
+    let observed = live.observe(!arguments.shallow, global, shell).await;
+    let plan = live.plan(&observed, &PlanOptions { stacks: &arguments.stacks, destroy: false })?;
+    let options = render::text::TextOptions { color: shell.color, width: shell.width() };
+    shell.data(&match global.format {
+        Format::Text => render::text::drift(&plan, &options),
         Format::Json => render::json::drift(&plan),
         Format::Markdown => render::markdown::drift(&plan),
-    })?;
-    let unread = !observed.unobserved.is_empty();
-    Ok(match (plan.drift.is_empty(), unread) {
-        (false, _) => Exit::Found,
-        (true, true) => Exit::Failed,
-        (true, false) => Exit::Fine,
-    })
+    });
+    if !plan.drift.is_empty() {
+        return Ok(FOUND);
+    }
+    Ok(if plan.held.is_empty() { OK } else { FAILED })
 }

@@ -1,91 +1,66 @@
-//! `saiken forget`: lets go of objects. They stay as they are, without ownership tags.
-
-use std::sync::Arc;
+//! `saiken forget`
 
 use clap::Args;
 
-use super::execution::{Execution, lock};
-use super::{Context, Error, Exit, Format, pipeline, plan};
-use crate::diagnostic;
+use super::error::Failure;
+use super::pipeline::{Declared, Live};
+use super::shell::Shell;
+use super::{FAILED, Global, OK};
 use crate::model::Address;
-use crate::model::observed::Observed;
-use crate::model::plan::{ActionKind, Plan, Summary};
+use crate::model::cloud::OwnRequest;
+use crate::model::observed::{Object, Status};
 
-/// Arguments.
+/// Let objects go: they stay as they are, without our tags
 #[derive(Debug, Args)]
-pub struct Arguments {
-    /// Addresses, as `saiken show` lists them
+pub(crate) struct Arguments {
+    /// Addresses of the objects
     #[arg(value_name = "ADDRESS", required = true)]
     addresses: Vec<Address>,
-    /// Ask nobody
+    /// Don't ask
     #[arg(short, long)]
     yes: bool,
 }
 
-pub async fn run(cx: &Context, arguments: &Arguments) -> Result<Exit, Error> {
-    cx.forms("forget", &[Format::Text, Format::Json])?;
-    let mut live = pipeline::connect(pipeline::load(cx)?).await?;
-    let _lock = lock(&live, "forget").await?;
-    let observed = live.observe(cx, false).await;
-    there(&arguments.addresses, &observed)?;
-    let desired = &mut live.project.desired;
+pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -> Result<u8, Failure> {
+    let declared = Declared::load(global, shell)?;
+    let live = Live::connect(declared, shell).await?;
+    let observed = live.observe(false, global, shell).await;
+    let mut objects: Vec<&Object> = Vec::new();
     for address in &arguments.addresses {
-        if let Some(resource) = desired.resources.remove(address) {
-            cx.shell.say(&format!(
-                "note: {address} is still declared ({}); unless that goes too, the next apply makes a new one",
-                resource.origin
-            ));
+        let found: Vec<&Object> = observed
+            .objects
+            .iter()
+            .filter(|o| o.address() == Some(address) && o.status != Status::Deleting)
+            .collect();
+        if found.is_empty() {
+            let names: Vec<&str> = observed.objects.iter().filter_map(|o| o.address()).map(Address::as_str).collect();
+            let mut failure = Failure::new(format!("no object of ours is at {address}"));
+            failure.help = crate::diagnostic::suggestion(address.as_str(), names);
+            return Err(failure);
         }
-        desired.forget.insert(address.clone());
+        objects.extend(found);
     }
-    let record = Arc::new(live.record(cx));
-    let plan = only_forget(live.plan(&observed, record.record().as_ref(), &[], false)?, &arguments.addresses);
-    if cx.globals.format == Format::Text {
-        cx.shell.data(&plan::view(cx, &plan))?;
+    for object in &objects {
+        let address = object.address().map(ToString::to_string).unwrap_or_default();
+        shell.say(&format!("forget  {}  {address}  {}", object.kind, object.id));
     }
-    let question = format!("\nLet go of these in {}?", live.project.desired.environment.name);
-    let execution = Execution {
-        live: &live,
-        observed: &observed,
-        record,
-        plan: &plan,
-        saved: false,
-        command: "forget",
-        yes: arguments.yes,
-        question: &question,
-    };
-    execution.run(cx).await
-}
-
-fn there(addresses: &[Address], observed: &Observed) -> Result<(), Error> {
-    let all = observed.by_address();
-    for address in addresses {
-        if !all.contains_key(address) {
-            let error = Error::failed(format!("nothing is there at `{address}`"));
-            return Err(match diagnostic::suggestion(address.as_str(), all.keys().map(|a| a.as_str())) {
-                Some(hint) => error.help(hint),
-                None => error,
-            });
+    let declared = &live.declared.desired.resources;
+    for address in arguments.addresses.iter().filter(|a| declared.contains_key(*a)) {
+        shell.say(&format!("warning: {address} is still declared: the next apply makes a new object for it"));
+    }
+    if !arguments.yes && !shell.confirm("The objects stay; only our tags go. Forget them?")? {
+        return Err(Failure::new("not forgotten"));
+    }
+    let mut failed = false;
+    for object in objects {
+        let address = object.address().map(ToString::to_string).unwrap_or_default();
+        match live.cloud.own(&OwnRequest { object: object.clone(), owner: None }).await {
+            Ok(()) => shell.say(&format!("forgotten: {address} ({})", object.id)),
+            Err(e) => {
+                failed = true;
+                shell.failure(&Failure::cloud(&format!("{address} is still ours"), &e));
+            }
         }
     }
-    Ok(())
-}
-
-/// The plan without all that is not asked for: whatever else differs is left for the next apply.
-fn only_forget(plan: Plan, addresses: &[Address]) -> Plan {
-    let wanted = |i: usize| {
-        plan.actions.get(i).is_some_and(|a| a.action == ActionKind::Forget && addresses.contains(&a.address))
-    };
-    let kept: Vec<usize> = (0..plan.actions.len()).filter(|i| wanted(*i)).collect();
-    let steps = plan
-        .steps
-        .iter()
-        .filter_map(|s| {
-            let action = kept.iter().position(|i| *i == s.action)?;
-            Some(crate::model::plan::Step { action, after: Vec::new(), ..s.clone() })
-        })
-        .collect();
-    let actions: Vec<_> = kept.iter().map(|i| plan.actions[*i].clone()).collect();
-    let summary = Summary { forget: actions.len(), ..Summary::default() };
-    Plan { actions, steps, summary, held: Vec::new(), refused: Vec::new(), drift: Vec::new(), ..plan }
+    Ok(if failed { FAILED } else { OK })
 }

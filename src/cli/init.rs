@@ -1,47 +1,48 @@
-//! `saiken init`: a small working project.
+//! `saiken init`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Context, Error, Exit, Format, schema};
+use super::error::Failure;
+use super::shell::Shell;
+use super::{Global, OK};
 
-/// Arguments.
+/// Make a small working project
 #[derive(Debug, Args)]
-pub struct Arguments {
-    /// Write over files that are there
-    #[arg(long)]
-    force: bool,
+pub(crate) struct Arguments {
+    /// Its folder [default: the one of -C]
+    folder: Option<PathBuf>,
 }
 
-pub fn run(cx: &Context, arguments: &Arguments) -> Result<Exit, Error> {
-    cx.forms("init", &[Format::Text])?;
-    let root = &cx.globals.directory;
-    let files = [
-        ("environments/local.yaml", include_str!("init/environment.yaml").to_owned()),
-        ("stacks/network.yaml", include_str!("init/stack.yaml").to_owned()),
-        ("schema/environment.json", schema::generate(schema::File::Environment)),
-        ("schema/stack.json", schema::generate(schema::File::Stack)),
-        ("schema/template.json", schema::generate(schema::File::Template)),
-        (".gitignore", ".saiken/\n".to_owned()),
-    ];
-    let there: Vec<&str> = files.iter().map(|(path, _)| *path).filter(|path| root.join(path).exists()).collect();
-    if !there.is_empty() && !arguments.force {
-        return Err(Error::failed(format!("there is already {}", there.join(", ")))
-            .help("choose another folder with `-C DIR`, or `--force` to write over them"));
+/// The files of a new project.
+const FILES: [(&str, &str); 4] = [
+    ("environments/local.yaml", include_str!("init/local.yaml")),
+    ("stacks/network.yaml", include_str!("init/network.yaml")),
+    ("templates/zone.yaml", include_str!("init/zone.yaml")),
+    (".gitignore", "/.saiken\n*.plan.json\n"),
+];
+
+pub(crate) fn run(arguments: &Arguments, global: &Global, shell: &Shell) -> Result<u8, Failure> {
+    let root = arguments.folder.as_deref().unwrap_or(&global.directory);
+    let there: Vec<&str> = FILES.iter().map(|(path, _)| *path).filter(|p| root.join(p).exists()).collect();
+    if !there.is_empty() {
+        return Err(Failure::new(format!("{} already holds {}", root.display(), there.join(", ")))
+            .help("choose another folder; nothing was written"));
     }
-    for (path, text) in &files {
+    for (path, text) in FILES {
         write(&root.join(path), text)?;
-        cx.shell.say(&format!("  wrote {path}"));
+        shell.say(&format!("wrote {}", root.join(path).display()));
     }
-    cx.shell.say("Next: `saiken plan`, then `saiken apply`.");
-    Ok(Exit::Fine)
+    let place = if root == Path::new(".") { String::new() } else { format!(" -C {}", root.display()) };
+    shell.say(&format!("\nNow try:  saiken{place} plan\n          saiken{place} apply"));
+    Ok(OK)
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Error> {
-    let failed = |e: std::io::Error| Error::failed(format!("can't write {}", path.display())).because(&e);
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    let fail = |e| Failure::new(format!("{} can't be written", path.display())).because(e);
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
+        std::fs::create_dir_all(folder).map_err(fail)?;
     }
-    std::fs::write(path, text).map_err(failed)
+    std::fs::write(path, text).map_err(fail)
 }

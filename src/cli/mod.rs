@@ -1,11 +1,10 @@
-//! The command line: arguments to library calls to output. One file a verb.
+//! The command line: arguments to library calls to output. The doc comments of arguments are their help texts.
 
 mod apply;
 mod completions;
 mod destroy;
 mod drift;
 mod error;
-mod execution;
 mod forget;
 mod graph;
 mod init;
@@ -13,7 +12,8 @@ mod kinds;
 mod pipeline;
 mod plan;
 mod progress;
-mod report;
+pub mod reference;
+mod run;
 mod schema;
 mod shell;
 mod show;
@@ -23,65 +23,72 @@ mod validate;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use error::{Error, Exit};
-pub use kinds::markdown as kinds_markdown;
-pub use schema::generate as generate_schema;
+use error::Failure;
 use shell::Shell;
 
-/// Declare a whole hosted system, compare it with what is really there, and bring it into being.
+/// Exit code: all is well, or nothing to do.
+pub const OK: u8 = 0;
+/// Exit code: something failed.
+pub const FAILED: u8 = 1;
+/// Exit code: changes (`plan --detailed-exitcode`) or drift (`drift`) found.
+pub const FOUND: u8 = 2;
+/// Exit code: wrong usage.
+pub const USAGE: u8 = 64;
+
+/// Rebuild a whole hosted system from code: plan, apply, drift, destroy.
 ///
-/// Exit codes: 0 fine; 1 failed; 2 changes or drift found, where asked for; 64 wrong usage.
+/// Exit codes: 0 fine; 1 failed; 2 changes or drift found, where asked; 64 wrong usage.
 #[derive(Debug, Parser)]
-#[command(name = "saiken", version, max_term_width = 100)]
-pub struct Cli {
+#[command(name = "saiken", version, max_term_width = 100, propagate_version = true)]
+struct Cli {
     #[command(flatten)]
-    globals: Globals,
+    global: Global,
     #[command(subcommand)]
-    command: Command,
+    verb: Verb,
 }
 
 /// Arguments of every verb.
-#[derive(Debug, Clone, Args)]
-pub struct Globals {
-    /// Folder of the project: the one that holds environments/ and stacks/
-    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true, default_value = ".")]
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The project's folder
+    #[arg(short = 'C', long = "directory", value_name = "DIR", default_value = ".", global = true)]
     pub directory: PathBuf,
-    /// Environment: a file in environments/, without `.yaml`; may be left out if there is only one
-    #[arg(short, long, value_name = "NAME", global = true, env = "SAIKEN_ENVIRONMENT")]
+    /// The environment: a file in environments/ [default: the only one there is]
+    #[arg(short, long, value_name = "NAME", env = "SAIKEN_ENVIRONMENT", global = true)]
     pub environment: Option<String>,
-    /// Form of the data on stdout, where the verb has it
-    #[arg(long, value_enum, global = true, default_value_t = Format::Text)]
+    /// Form of the data on standard output
+    #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
     pub format: Format,
     /// Colour
-    #[arg(long, value_enum, global = true, default_value_t = Color::Auto)]
+    #[arg(long, value_enum, default_value_t = Color::Auto, global = true)]
     pub color: Color,
-    /// Most operations at a time
-    #[arg(long, value_name = "N", global = true, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    /// How many calls may be under way at once
+    #[arg(long, value_name = "N", default_value_t = 16, global = true, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub parallelism: u16,
-    /// Log more to stderr: -v what is done, -vv each call of an API, -vvv everything
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    /// Say more on standard error (-v: steps, -vv: calls, -vvv: all)
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
-    /// Form of the log
-    #[arg(long, value_enum, global = true, default_value_t = LogFormat::Text)]
+    /// Form of the log on standard error
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, global = true)]
     pub log_format: LogFormat,
 }
 
-/// Form of the data on stdout.
+/// Form of the data on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people
     Text,
-    /// For programs; documented and versioned
+    /// For programs
     Json,
-    /// For pull requests and pages
+    /// For pull requests
     Markdown,
 }
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Color {
+pub(crate) enum Color {
     /// On a terminal, unless NO_COLOR is set
     Auto,
     /// Always
@@ -92,126 +99,96 @@ pub enum Color {
 
 /// Form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// Lines for people
+pub(crate) enum LogFormat {
+    /// For people
     Text,
     /// One JSON object a line
     Json,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
-    /// Make a small working project in an empty folder
+enum Verb {
     Init(init::Arguments),
-    /// Check all files, without asking the cloud
-    Validate,
-    /// Show what would be done, and why; changes nothing
+    Validate(validate::Arguments),
     Plan(plan::Arguments),
-    /// Make the cloud as the files say
     Apply(apply::Arguments),
-    /// Take down what saiken made
     Destroy(destroy::Arguments),
-    /// Show what was changed outside saiken; changes nothing, exits with 2 if there is something
     Drift(drift::Arguments),
-    /// Show what is there: addresses, ids, states, outputs
     Show(show::Arguments),
-    /// Let go of objects: they stay as they are, and are no longer saiken's
     Forget(forget::Arguments),
-    /// Print the graph of resources
     Graph(graph::Arguments),
-    /// Print the JSON Schema of a kind of file
     Schema(schema::Arguments),
-    /// Explain the kinds of resources: fields, attributes, permissions
     Kinds(kinds::Arguments),
-    /// Look at the simulated cloud, and break it by hand
     Simulate(simulate::Arguments),
-    /// Print a completion script
     Completions(completions::Arguments),
 }
 
-/// What every verb gets.
-#[derive(Debug, Clone)]
-pub struct Context {
-    /// Arguments of every verb.
-    pub globals: Globals,
-    /// Output.
-    pub shell: Shell,
-}
-
-impl Context {
-    /// Refuses a form of output that a verb does not have.
-    fn forms(&self, verb: &str, has: &[Format]) -> Result<(), Error> {
-        if has.contains(&self.globals.format) {
-            return Ok(());
-        }
-        let word = |f: &Format| f.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default();
-        let all: Vec<String> = has.iter().map(word).collect();
-        Err(Error::usage(format!("`{verb}` has no output as {}", word(&self.globals.format)))
-            .help(format!("it has: {}", all.join(", "))))
-    }
-}
-
-/// Runs the command line of this process.
+/// Parses the arguments, runs the verb, and gives the exit code.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
-            let usage = e.use_stderr();
+            let wrong = e.use_stderr();
+            // Nothing can be done about a closed pipe here.
             let _ = e.print();
-            return if usage { Exit::Usage } else { Exit::Fine }.into();
+            return ExitCode::from(if wrong { USAGE } else { OK });
         }
     };
-    let shell = Shell::new(cli.globals.color);
-    log(&cli.globals, shell.color_err);
-    let cx = Context { globals: cli.globals, shell };
+    let shell = Shell::new(&cli.global);
+    start_log(&cli.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => {
-            shell.say(&Error::failed("can't start").because(&e).render(shell.color_err));
-            return Exit::Failed.into();
+            shell.failure(&Failure::new("the asynchronous runtime can't be started").because(e));
+            return ExitCode::from(FAILED);
         }
     };
-    match runtime.block_on(run(&cx, cli.command)) {
-        Ok(exit) => exit.into(),
-        Err(error) => {
-            shell.say(&error.render(shell.color_err));
-            error.exit.into()
+    match runtime.block_on(dispatch(cli, &shell)) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            shell.failure(&failure);
+            ExitCode::from(failure.code())
         }
     }
 }
 
-async fn run(cx: &Context, command: Command) -> Result<Exit, Error> {
-    match command {
-        Command::Init(arguments) => init::run(cx, &arguments),
-        Command::Validate => validate::run(cx),
-        Command::Plan(arguments) => plan::run(cx, &arguments).await,
-        Command::Apply(arguments) => apply::run(cx, &arguments).await,
-        Command::Destroy(arguments) => destroy::run(cx, &arguments).await,
-        Command::Drift(arguments) => drift::run(cx, &arguments).await,
-        Command::Show(arguments) => show::run(cx, &arguments).await,
-        Command::Forget(arguments) => forget::run(cx, &arguments).await,
-        Command::Graph(arguments) => graph::run(cx, &arguments),
-        Command::Schema(arguments) => schema::run(cx, &arguments),
-        Command::Kinds(arguments) => kinds::run(cx, &arguments),
-        Command::Simulate(arguments) => simulate::run(cx, &arguments),
-        Command::Completions(arguments) => completions::run(cx, &arguments, Cli::command()),
+async fn dispatch(cli: Cli, shell: &Shell) -> Result<u8, Failure> {
+    let global = &cli.global;
+    match cli.verb {
+        Verb::Init(arguments) => init::run(&arguments, global, shell),
+        Verb::Validate(arguments) => validate::run(&arguments, global, shell),
+        Verb::Plan(arguments) => plan::run(&arguments, global, shell).await,
+        Verb::Apply(arguments) => apply::run(&arguments, global, shell).await,
+        Verb::Destroy(arguments) => destroy::run(&arguments, global, shell).await,
+        Verb::Drift(arguments) => drift::run(&arguments, global, shell).await,
+        Verb::Show(arguments) => show::run(&arguments, global, shell).await,
+        Verb::Forget(arguments) => forget::run(&arguments, global, shell).await,
+        Verb::Graph(arguments) => graph::run(&arguments, global, shell),
+        Verb::Schema(arguments) => schema::run(&arguments, shell),
+        Verb::Kinds(arguments) => kinds::run(&arguments, global, shell),
+        Verb::Simulate(arguments) => simulate::run(&arguments, global, shell).await,
+        Verb::Completions(arguments) => completions::run(&arguments, shell),
     }
 }
 
-/// Sends the log to stderr. `SAIKEN_LOG` takes a filter as `tracing` writes it and wins over `-v`.
-fn log(globals: &Globals, color: bool) {
-    use tracing_subscriber::EnvFilter;
-    let level = match globals.verbose {
-        0 => "warn,aws=error,saiken=warn",
-        1 => "warn,saiken=info",
-        2 => "warn,saiken=debug",
+/// The command as clap knows it, for completions and the reference page.
+pub(crate) fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
+fn start_log(global: &Global) {
+    let level = match global.verbose {
+        0 => "warn",
+        1 => "saiken=info,warn",
+        2 => "saiken=debug,warn",
         _ => "debug",
     };
-    let filter = EnvFilter::try_from_env("SAIKEN_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color);
-    // A second subscriber in one process (tests) is no reason to stop.
-    let _ = match globals.log_format {
-        LogFormat::Text => builder.with_target(false).try_init(),
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SAIKEN_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second subscriber in one process (tests) is no error.
+    let _ = match global.log_format {
+        LogFormat::Text => builder.with_ansi(false).with_target(false).try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
 }

@@ -1,286 +1,245 @@
-//! load → expand → connect → inventory → plan: what the verbs share.
+//! What the verbs share: files → desired → cloud → observed → plan.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
-use super::{Context, Error};
-use crate::diagnostic::{self, Diagnostics, Severity};
-use crate::execute::journal;
+use super::error::Failure;
+use super::shell::Shell;
+use super::{Format, Global};
+use crate::config::{self, Project};
 use crate::execute::record::RecordStore;
-use crate::model::cloud::{Cloud, Identity};
+use crate::expand;
+use crate::inventory;
+use crate::model::cloud::Cloud;
 use crate::model::desired::Desired;
-use crate::model::environment::Provider;
+use crate::model::environment::{Environment, Provider};
 use crate::model::kind::Kinds;
 use crate::model::observed::Observed;
 use crate::model::plan::Plan;
 use crate::model::record::Record;
-use crate::providers::aws::{Aws, client::Settings};
+use crate::plan::{self, Inputs};
+use crate::providers::{self, aws};
+use crate::render;
 use crate::simulated::Simulated;
-use crate::source::{Files, line_column};
-use crate::{config, expand, inventory, plan, providers};
 
-/// What the files say, with everything that is wrong with them.
-pub struct Checked {
-    /// All files read.
-    pub files: Files,
-    /// What is wrong.
-    pub diagnostics: Diagnostics,
-    /// What the files ask for; none if there are errors.
-    pub desired: Option<Desired>,
-    /// All kinds.
-    pub kinds: Kinds,
-    simulated: Value,
-}
-
-/// A project without errors.
-pub struct Project {
-    /// What the files ask for.
+/// The files of an environment, expanded.
+pub(crate) struct Declared {
+    /// The project's folder.
+    pub root: PathBuf,
+    /// What the files hold.
+    pub project: Project,
+    /// What they ask for.
     pub desired: Desired,
     /// All kinds.
     pub kinds: Kinds,
-    root: PathBuf,
-    simulated: Value,
 }
 
-/// A project and its cloud.
-pub struct Live {
-    /// The project.
-    pub project: Project,
-    /// Its cloud.
-    pub cloud: Arc<dyn Cloud>,
-    /// Who we are there.
-    pub identity: Identity,
-}
-
-/// Reads and checks all files.
-///
-/// # Errors
-/// If it is not clear which environment is meant.
-pub fn check(cx: &Context) -> Result<Checked, Error> {
-    let root = &cx.globals.directory;
-    let environment = environment(cx)?;
-    let kinds = providers::kinds();
-    let loaded = config::load(root, &environment);
-    let mut diagnostics = loaded.diagnostics;
-    let files = loaded.files;
-    let mut simulated = Value::Null;
-    let mut desired = None;
-    if let Some(project) = &loaded.project {
-        simulated = project.environment_simulated.clone();
-        let (expanded, more) = expand::expand(project, &files, &kinds);
-        diagnostics.extend(more);
-        desired = expanded.filter(|_| !diagnostics.has_errors());
-    }
-    Ok(Checked { files, diagnostics, desired, kinds, simulated })
-}
-
-/// Reads and checks all files, and says what is wrong.
-///
-/// # Errors
-/// If anything is wrong.
-pub fn load(cx: &Context) -> Result<Project, Error> {
-    let checked = check(cx)?;
-    report(cx, &checked.diagnostics, &checked.files);
-    match checked.desired {
-        Some(desired) => Ok(Project {
-            desired,
-            kinds: checked.kinds,
-            root: cx.globals.directory.clone(),
-            simulated: checked.simulated,
-        }),
-        None => {
-            let (errors, _) = checked.diagnostics.counts();
-            Err(Error::failed(format!("the files have {}", super::validate::counted(errors, "error"))))
-        }
-    }
-}
-
-/// Prints what is wrong with the files.
-pub fn report(cx: &Context, diagnostics: &Diagnostics, files: &Files) {
-    if !diagnostics.is_empty() {
-        cx.shell.say(&diagnostic::render(diagnostics, files, cx.shell.color_err));
-    }
-}
-
-/// What is wrong with the files, for programs.
-pub fn diagnostics_json(diagnostics: &Diagnostics, files: &Files) -> Value {
-    let place = |(span, label): &(crate::source::Span, String)| {
-        let file = files.get(span.file);
-        let (line, column) = line_column(&file.text, span.start as usize);
-        json!({"file": &*file.path, "line": line, "column": column, "label": label})
-    };
-    let one = |d: &diagnostic::Diagnostic| {
-        let severity = match d.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
-        let places: Vec<Value> = d.labels.iter().map(place).collect();
-        json!({"severity": severity, "summary": d.summary, "places": places, "note": d.note, "help": d.help})
-    };
-    json!({"format": 1, "diagnostics": diagnostics.iter().map(one).collect::<Vec<_>>()})
-}
-
-/// The environment that is asked for, or the only one.
-fn environment(cx: &Context) -> Result<String, Error> {
-    if let Some(name) = &cx.globals.environment {
-        return Ok(name.clone());
-    }
-    let names = config::environments(&cx.globals.directory);
-    match names.as_slice() {
-        [only] => Ok(only.clone()),
-        [] => Err(Error::usage(format!("there is no environment in {}", shown(&cx.globals.directory)))
-            .help("`saiken init` makes a small working project; `-C DIR` names the folder of another")),
-        _ => Err(Error::usage(format!("there are several environments: {}", names.join(", ")))
-            .help("choose one with `-e NAME`, or set SAIKEN_ENVIRONMENT")),
-    }
-}
-
-fn shown(path: &Path) -> String {
-    path.join("environments").display().to_string()
-}
-
-impl Project {
-    /// Folder of the state of all environments.
-    pub fn state(&self) -> PathBuf {
-        self.root.join(&self.desired.environment.state)
-    }
-
-    /// Folder of the journal, the lock and the record of the environment.
-    pub fn folder(&self) -> PathBuf {
-        self.state().join(&self.desired.environment.name)
-    }
-
-    /// The simulated cloud.
+impl Declared {
+    /// Loads and expands; prints all errors and warnings.
     ///
     /// # Errors
-    /// If the environment is not simulated, or the cloud's file can't be read.
-    pub fn simulated(&self) -> Result<Simulated, Error> {
+    /// If the files have errors (all printed), or no environment was named and there are several.
+    pub fn load(global: &Global, shell: &Shell) -> Result<Self, Failure> {
+        let root = global.directory.clone();
+        let name = match &global.environment {
+            Some(name) => name.clone(),
+            None => only_environment(&root)?,
+        };
+        let loaded = config::load(&root, &name);
+        let mut diagnostics = loaded.diagnostics;
+        let kinds = providers::kinds();
+        let mut desired = None;
+        if let Some(project) = &loaded.project {
+            let (expanded, more) = expand::expand(project, &loaded.files, &kinds);
+            diagnostics.extend(more);
+            desired = expanded;
+        }
+        shell.diagnostics(&diagnostics, &loaded.files);
+        match (loaded.project, desired) {
+            (Some(project), Some(desired)) if !diagnostics.has_errors() => Ok(Self { root, project, desired, kinds }),
+            _ => Err(Failure::told()),
+        }
+    }
+
+    /// Refuses names that are not stacks.
+    ///
+    /// # Errors
+    /// With the names that there are.
+    pub fn check_stacks(&self, names: &[String]) -> Result<(), Failure> {
+        let known: Vec<&str> = self.desired.stacks.iter().map(|s| s.name.as_str()).collect();
+        match names.iter().find(|n| !known.contains(&n.as_str())) {
+            None => Ok(()),
+            Some(name) => {
+                let mut failure = Failure::usage(format!("there is no stack `{name}`"));
+                failure.help = crate::diagnostic::suggestion(name, known);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Folder of the environment's journal, lock and record.
+    pub fn state(&self) -> PathBuf {
+        self.root.join(&self.desired.environment.state).join(&self.desired.environment.name)
+    }
+
+    /// The simulated cloud of the environment.
+    ///
+    /// # Errors
+    /// If the environment has another provider, or the cloud's file is damaged.
+    pub fn simulated(&self) -> Result<Simulated, Failure> {
         let environment = &self.desired.environment;
         if environment.provider != Provider::Simulated {
-            return Err(Error::usage(format!("environment `{}` is not simulated", environment.name))
-                .help("choose one with `provider: simulated`, such as `-e local`"));
+            return Err(Failure::usage(format!("the environment `{}` is not simulated", environment.name))
+                .help("choose one with `provider: simulated`, such as: saiken simulate -e local …"));
         }
-        Simulated::open(&self.state(), environment, &self.simulated, self.kinds.clone())
-            .map_err(|e| Error::failed("can't open the simulated cloud").because(&e))
+        let dir = self.root.join(&environment.state);
+        Simulated::open(&dir, environment, &self.project.simulated, self.kinds.clone())
+            .map_err(|e| Failure::new("the simulated cloud can't be opened").because(e))
     }
 }
 
-/// Connects to the cloud, and makes sure that it is the right account.
-///
-/// # Errors
-/// If there are no valid credentials, or those of another account.
-pub async fn connect(project: Project) -> Result<Live, Error> {
-    let environment = &project.desired.environment;
-    let cloud: Arc<dyn Cloud> = match environment.provider {
-        Provider::Simulated => Arc::new(project.simulated()?),
-        Provider::Aws => {
-            let settings = Settings {
-                region: environment.region.clone(),
-                role: environment.role.clone(),
-                ..Settings::default()
-            };
-            Arc::new(Aws::connect(&settings).await)
-        }
-    };
-    let identity = cloud.identity().await.map_err(|e| {
-        Error::failed("the cloud does not know who we are")
-            .api(&e)
-            .help("set AWS_PROFILE or other credentials that the AWS SDK understands; `aws sts get-caller-identity` tests them")
-    })?;
-    if let Some(account) = &environment.account
-        && *account != identity.account
-    {
-        return Err(Error::failed(format!(
-            "environment `{}` belongs to account {account}, and these credentials to {} ({})",
-            environment.name, identity.account, identity.caller
-        ))
-        .help(format!("use other credentials, or correct `account` in environments/{}.yaml", environment.name)));
+/// The only environment that can be used by itself.
+fn only_environment(root: &Path) -> Result<String, Failure> {
+    let names = config::environments(root);
+    match names.as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(Failure::new(format!("{} has no environment", root.join("environments").display()))
+            .help("saiken init makes a small project; -C names another folder")),
+        several => Err(Failure::usage("which environment?").help(format!("add -e with one of: {}", several.join(", ")))),
     }
-    Ok(Live { project, cloud, identity })
+}
+
+/// Files, cloud and record together.
+pub(crate) struct Live {
+    /// The files.
+    pub declared: Declared,
+    /// The cloud.
+    pub cloud: Arc<dyn Cloud>,
+    /// Account that the credentials belong to.
+    pub account: String,
+    /// Where the last-applied record is kept.
+    pub record: RecordStore,
+    known: Option<Record>,
+}
+
+/// What a plan is limited to.
+pub(crate) struct PlanOptions<'a> {
+    /// Only these stacks; all if empty.
+    pub stacks: &'a [String],
+    /// Take everything down.
+    pub destroy: bool,
 }
 
 impl Live {
-    /// Reads what is there.
-    pub async fn observe(&self, cx: &Context, deep: bool) -> Observed {
-        let options = inventory::Options { deep, parallelism: usize::from(cx.globals.parallelism) };
-        let observed =
-            inventory::collect(self.cloud.as_ref(), &self.project.desired, &self.project.kinds, &options).await;
-        tracing::info!(objects = observed.objects.len(), calls = observed.calls.values().sum::<u64>(), "read");
-        for ((kind, region), why) in &observed.unobserved {
-            cx.shell.say(&format!("warning: {kind} in {region} could not be read: {why}"));
+    /// Connects, and checks the account before anything else is read or written.
+    ///
+    /// # Errors
+    /// If there are no valid credentials, or they belong to another account.
+    pub async fn connect(declared: Declared, shell: &Shell) -> Result<Self, Failure> {
+        let environment = &declared.desired.environment;
+        let cloud: Arc<dyn Cloud> = match environment.provider {
+            Provider::Simulated => Arc::new(declared.simulated()?),
+            Provider::Aws => Arc::new(connect_aws(environment).await),
+        };
+        let identity = cloud.identity().await.map_err(|e| {
+            let mut failure = Failure::cloud("the cloud does not accept the credentials", &e);
+            failure.help = Some("set AWS_PROFILE, or sign in again; `aws sts get-caller-identity` must work".to_owned());
+            failure
+        })?;
+        if let Some(expected) = environment.account.as_ref().filter(|a| **a != identity.account) {
+            return Err(Failure::new(format!(
+                "the credentials belong to account {}, but environment `{}` is account {expected}",
+                identity.account, environment.name
+            ))
+            .help(format!("use other credentials (these are of {})", identity.caller)));
         }
+        let record = RecordStore::new(&declared.state());
+        let (known, warning) = record.load();
+        if let Some(warning) = warning {
+            shell.say(&format!("warning: {warning}"));
+        }
+        Ok(Self { account: identity.account, cloud, declared, record, known })
+    }
+
+    /// Reads the cloud. What can't be read is part of the answer.
+    pub async fn observe(&self, deep: bool, global: &Global, shell: &Shell) -> Observed {
+        let declared = &self.declared;
+        let spinner = super::progress::spinner(shell, "reading the cloud");
+        let options = inventory::Options { deep, parallelism: usize::from(global.parallelism) };
+        let observed = inventory::collect(&*self.cloud, &declared.desired, &declared.kinds, &options).await;
+        spinner.finish_and_clear();
+        let calls: u64 = observed.calls.values().sum();
+        tracing::info!(objects = observed.objects.len(), calls, "read the cloud");
         observed
     }
 
-    /// The last-applied record, with a warning to the user if it is damaged.
-    pub fn record(&self, cx: &Context) -> RecordStore {
-        let (store, warning) = RecordStore::open(&self.project.folder());
-        if let Some(warning) = warning {
-            cx.shell.say(&format!("warning: {warning}"));
-        }
-        store
-    }
-
-    /// Says that an apply was interrupted, if it was the last one.
-    pub fn tell_interrupted(&self, cx: &Context) {
-        let folder = self.project.folder();
-        let last = journal::list(&folder).ok().and_then(|all| all.last().cloned());
-        let Ok(interrupted) = journal::interrupted(&folder) else { return };
-        for one in interrupted.iter().filter(|i| last.as_ref() == Some(&i.path)) {
-            let unsure: Vec<String> = one.unsure.iter().map(|s| s.address.to_string()).collect();
-            cx.shell.say(&format!(
-                "note: `{}` of {} ({}) was interrupted{}; everything has been read again",
-                one.header.command,
-                one.header.started_at,
-                one.header.who,
-                if unsure.is_empty() { String::new() } else { format!(", while it worked on {}", unsure.join(", ")) },
-            ));
-        }
-    }
-
-    /// Plans.
+    /// Makes the plan.
     ///
     /// # Errors
-    /// If a stack is named that neither the files nor the cloud have.
-    pub fn plan(
-        &self,
-        observed: &Observed,
-        record: Option<&Record>,
-        stacks: &[String],
-        destroy: bool,
-    ) -> Result<Plan, Error> {
-        let desired = &self.project.desired;
-        known_stacks(desired, observed, stacks)?;
-        let (id, now) = (uuid::Uuid::now_v7().to_string(), jiff::Timestamp::now().to_string());
-        Ok(plan::plan(&plan::Inputs {
-            desired,
+    /// None at present but for a clock that can't be read; kept so that callers need not change.
+    pub fn plan(&self, observed: &Observed, options: &PlanOptions<'_>) -> Result<Plan, Failure> {
+        let declared = &self.declared;
+        let environment = &declared.desired.environment;
+        if options.destroy {
+            let known: BTreeSet<&str> = declared
+                .desired
+                .stacks
+                .iter()
+                .map(|s| s.name.as_str())
+                .chain(observed.objects.iter().filter_map(|o| o.address()).map(|a| a.stack()))
+                .collect();
+            if let Some(name) = options.stacks.iter().find(|n| !known.contains(n.as_str())) {
+                let mut failure = Failure::usage(format!("there is no stack `{name}` in `{}`", environment.name));
+                failure.help = crate::diagnostic::suggestion(name, known);
+                return Err(failure);
+            }
+        }
+        Ok(plan::plan(&Inputs {
+            desired: &declared.desired,
             observed,
-            record,
-            kinds: &self.project.kinds,
-            id: &id,
-            now: &now,
+            record: self.known.as_ref(),
+            kinds: &declared.kinds,
+            id: &uuid::Uuid::now_v7().to_string(),
+            now: &jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             version: env!("CARGO_PKG_VERSION"),
-            account: &self.identity.account,
-            stacks,
-            destroy,
+            account: &self.account,
+            stacks: options.stacks,
+            destroy: options.destroy,
         }))
+    }
+
+    /// Fills in what the record lacks of objects that are as declared, so that later drift can be told from changes.
+    pub fn refresh_record(&self, observed: &Observed, shell: &Shell) {
+        if let Err(e) = self.record.refresh(observed, &self.declared.desired, &self.declared.kinds) {
+            shell.say(&format!("warning: the last-applied record can't be written ({e}); plans still work"));
+        }
     }
 }
 
-fn known_stacks(desired: &Desired, observed: &Observed, stacks: &[String]) -> Result<(), Error> {
-    let there = observed.objects.iter().filter_map(|o| o.address()).map(|a| a.stack());
-    let names: std::collections::BTreeSet<&str> =
-        desired.stacks.iter().map(|s| s.name.as_str()).chain(there).collect();
-    for stack in stacks {
-        if !names.contains(stack.as_str()) {
-            let error = Error::usage(format!("there is no stack `{stack}`"));
-            return Err(match diagnostic::suggestion(stack, names.iter().copied()) {
-                Some(hint) => error.help(hint),
-                None => error,
-            });
-        }
-    }
-    Ok(())
+async fn connect_aws(environment: &Environment) -> aws::Aws {
+    aws::Aws::connect(&aws::client::Settings {
+        region: environment.region.clone(),
+        role: environment.role.clone(),
+        unlimited: on_loopback(),
+        ..aws::client::Settings::default()
+    })
+    .await
+}
+
+/// Whether the endpoint override points at this machine: an emulator, which has no request limits.
+fn on_loopback() -> bool {
+    let Ok(endpoint) = std::env::var("AWS_ENDPOINT_URL") else { return false };
+    let host = endpoint.split("://").next_back().unwrap_or_default();
+    ["127.0.0.1", "localhost", "[::1]"].iter().any(|l| host.starts_with(l))
+}
+
+/// Prints a plan in the form asked for.
+pub(crate) fn show_plan(plan: &Plan, global: &Global, shell: &Shell) {
+    let options = render::text::TextOptions { color: shell.color, width: shell.width() };
+    shell.data(&match global.format {
+        Format::Text => render::text::plan(plan, &options),
+        Format::Json => render::json::plan(plan),
+        Format::Markdown => render::markdown::plan(plan),
+    });
 }

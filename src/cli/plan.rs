@@ -1,16 +1,18 @@
-//! `saiken plan`: what would be done, and why.
+//! `saiken plan`
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Context, Error, Exit, Format, pipeline};
-use crate::model::plan::Plan;
+use super::error::Failure;
+use super::pipeline::{Declared, Live, PlanOptions, show_plan};
+use super::shell::Shell;
+use super::{FOUND, Global, OK};
 use crate::render;
 
-/// Arguments.
+/// Show what apply would do, and why
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Only these stacks
     #[arg(value_name = "STACK")]
     stacks: Vec<String>,
@@ -20,39 +22,21 @@ pub struct Arguments {
     /// Exit with 2 if there is something to do
     #[arg(long)]
     detailed_exitcode: bool,
-    /// Read every field of every object, also those that cost a call for each object
+    /// Read every field of every object, also those that cost a call each
     #[arg(long)]
     deep: bool,
-    /// Plan to take everything down
-    #[arg(long)]
-    destroy: bool,
 }
 
-pub async fn run(cx: &Context, arguments: &Arguments) -> Result<Exit, Error> {
-    let live = pipeline::connect(pipeline::load(cx)?).await?;
-    live.tell_interrupted(cx);
-    let observed = live.observe(cx, arguments.deep).await;
-    let record = live.record(cx).record();
-    let plan = live.plan(&observed, record.as_ref(), &arguments.stacks, arguments.destroy)?;
-    cx.shell.data(&view(cx, &plan))?;
+pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -> Result<u8, Failure> {
+    let declared = Declared::load(global, shell)?;
+    declared.check_stacks(&arguments.stacks)?;
+    let live = Live::connect(declared, shell).await?;
+    let observed = live.observe(arguments.deep, global, shell).await;
+    let plan = live.plan(&observed, &PlanOptions { stacks: &arguments.stacks, destroy: false })?;
+    show_plan(&plan, global, shell);
     if let Some(path) = &arguments.out {
-        std::fs::write(path, render::json::plan(&plan))
-            .map_err(|e| Error::failed(format!("can't save the plan to {}", path.display())).because(&e))?;
-        cx.shell.say(&format!("Saved to {path}: `saiken apply --plan {path}` obeys it.", path = path.display()));
+        std::fs::write(path, render::json::plan(&plan))?;
+        shell.say(&format!("saved to {}; apply it with: saiken apply --plan {0}", path.display()));
     }
-    Ok(if arguments.detailed_exitcode && !plan.is_empty() { Exit::Found } else { Exit::Fine })
-}
-
-/// A plan in the form that is asked for.
-pub fn view(cx: &Context, plan: &Plan) -> String {
-    match cx.globals.format {
-        Format::Text => render::text::plan(plan, &options(cx)),
-        Format::Json => render::json::plan(plan),
-        Format::Markdown => render::markdown::plan(plan),
-    }
-}
-
-/// How text looks.
-pub fn options(cx: &Context) -> render::text::TextOptions {
-    render::text::TextOptions { color: cx.shell.color, width: cx.shell.width }
+    Ok(if arguments.detailed_exitcode && !plan.is_empty() { FOUND } else { OK })
 }

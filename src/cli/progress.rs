@@ -1,130 +1,170 @@
-//! Progress of an apply on stderr: lines that move on a terminal, plain lines elsewhere.
+//! Progress of an apply: on a terminal what runs and for how long, elsewhere one plain line an event.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::report::{time, word};
 use super::shell::Shell;
-use crate::execute::{Counts, Events, StepError, StepView};
-use crate::model::Address;
+use crate::execute::Events;
+use crate::model::cloud::ApiError;
+use crate::model::plan::{Operation, Step};
 
-/// Told by the executor, tells the user.
-pub struct Progress {
-    shell: Shell,
-    live: Option<Live>,
-    counts: Mutex<Counts>,
+/// A spinner while something is read; hidden where there is no terminal.
+pub(crate) fn spinner(shell: &Shell, what: &str) -> ProgressBar {
+    if !shell.interactive {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner().with_message(what.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
 }
 
-struct Live {
-    bars: MultiProgress,
-    total: ProgressBar,
-    steps: Mutex<BTreeMap<usize, ProgressBar>>,
+/// What is done, in the present.
+fn doing(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Create => "creating",
+        Operation::Update => "updating",
+        Operation::Delete => "deleting",
+        Operation::Own => "taking over",
+        Operation::Disown => "letting go",
+    }
 }
 
-impl Progress {
-    /// Begins.
-    pub fn new(shell: Shell) -> Self {
-        let live = shell.live.then(|| {
-            let bars = MultiProgress::new();
-            let total = bars.add(ProgressBar::new(0).with_style(style("{elapsed:>6}  {pos} of {len} steps  {msg}")));
-            total.enable_steady_tick(Duration::from_millis(200));
-            Live { bars, total, steps: Mutex::default() }
+/// What is done, in the past.
+fn done(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Create => "created",
+        Operation::Update => "updated",
+        Operation::Delete => "deleted",
+        Operation::Own => "taken over",
+        Operation::Disown => "let go",
+    }
+}
+
+/// Shows the events of an apply.
+pub(crate) struct Progress<'s> {
+    shell: &'s Shell,
+    bars: Option<(MultiProgress, ProgressBar)>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    total: usize,
+    ended: usize,
+    running: BTreeMap<(String, Operation), (Instant, Option<ProgressBar>)>,
+}
+
+impl<'s> Progress<'s> {
+    /// For `total` steps.
+    pub fn new(shell: &'s Shell, total: usize) -> Self {
+        let bars = shell.interactive.then(|| {
+            let all = MultiProgress::new();
+            let style = ProgressStyle::with_template("{wide_bar} {pos}/{len}  {elapsed}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            let bar = all.add(ProgressBar::new(total as u64).with_style(style));
+            bar.enable_steady_tick(Duration::from_millis(200));
+            (all, bar)
         });
-        Self { shell, live, counts: Mutex::default() }
+        Self { shell, bars, state: Mutex::new(State { total, ..State::default() }) }
     }
 
-    /// Says a line between the moving ones.
-    pub fn say(&self, text: &str) {
-        match &self.live {
-            Some(live) => live.bars.suspend(|| self.shell.say(text)),
+    fn line(&self, text: &str) {
+        match &self.bars {
+            // The bars are redrawn below the line.
+            Some((all, _)) => all.suspend(|| self.shell.say(text)),
             None => self.shell.say(text),
         }
     }
 
-    /// Takes the moving lines away.
-    pub fn end(&self) {
-        if let Some(live) = &self.live {
-            let _ = live.bars.clear();
-        }
-    }
-
-    fn left(&self) -> String {
-        let counts = *lock(&self.counts);
-        let left = counts.total.saturating_sub(counts.done + counts.failed + counts.skipped + 1);
-        format!("{left} left")
-    }
-
-    fn close(&self, index: usize) {
-        if let Some(live) = &self.live
-            && let Some(bar) = lock(&live.steps).remove(&index)
-        {
-            bar.finish_and_clear();
-            live.bars.remove(&bar);
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn style(template: &str) -> ProgressStyle {
-    // The templates are constants of this file; a wrong one falls back to the plain bar.
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
-}
-
-fn line(step: &StepView<'_>) -> String {
-    format!("{:<9} {:<17} {}", word(step.operation), step.kind, step.address)
-}
-
-impl Events for Progress {
-    fn started(&self, step: &StepView<'_>) {
-        match &self.live {
-            Some(live) => {
-                let bar = ProgressBar::new_spinner().with_style(style("{elapsed:>6}  {msg}"));
-                let bar = live.bars.insert_before(&live.total, bar);
-                bar.set_message(line(step));
-                bar.enable_steady_tick(Duration::from_millis(200));
-                lock(&live.steps).insert(step.index, bar);
-            }
-            None => self.shell.say(&format!("  start   {}", line(step))),
-        }
-    }
-
-    fn waiting(&self, step: &StepView<'_>, what: &str) {
-        match &self.live {
-            Some(live) => {
-                if let Some(bar) = lock(&live.steps).get(&step.index) {
-                    bar.set_message(format!("{}, waiting for {what}", line(step)));
+    fn end(&self, step: &Step, text: impl FnOnce(Duration, usize) -> String) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.ended += 1;
+        let took = match state.running.remove(&(step.address.to_string(), step.operation)) {
+            Some((since, bar)) => {
+                if let Some(bar) = bar {
+                    bar.finish_and_clear();
                 }
+                since.elapsed()
             }
-            None => tracing::info!(address = %step.address, "waiting for {what}"),
+            None => Duration::ZERO,
+        };
+        let left = state.total.saturating_sub(state.ended);
+        drop(state);
+        if let Some((_, bar)) = &self.bars {
+            bar.inc(1);
+        }
+        self.line(&text(took, left));
+    }
+
+    /// Ends the display.
+    pub fn finish(&self) {
+        if let Some((_, bar)) = &self.bars {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A duration for people: 0.3s, 42s, 12m05s.
+pub(crate) fn took(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..10 => format!("{:.1}s", duration.as_secs_f64()),
+        10..60 => format!("{seconds}s"),
+        _ => format!("{}m{:02}s", seconds / 60, seconds % 60),
+    }
+}
+
+impl Events for Progress<'_> {
+    fn started(&self, step: &Step) {
+        let text = format!("{} {}", doing(step.operation), step.address);
+        let bar = self.bars.as_ref().map(|(all, main)| {
+            let bar = all.insert_before(main, ProgressBar::new_spinner().with_message(text));
+            let style = ProgressStyle::with_template("{spinner} {msg}  {elapsed}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            bar.set_style(style);
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.running.insert((step.address.to_string(), step.operation), (Instant::now(), bar));
+    }
+
+    fn waiting(&self, step: &Step, what: &str) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((since, bar)) = state.running.get(&(step.address.to_string(), step.operation)) else { return };
+        match bar {
+            Some(bar) => bar.set_message(format!("{} {}: waiting for {what}", doing(step.operation), step.address)),
+            None if since.elapsed() > Duration::from_secs(2) => {
+                self.shell.say(&format!("  waiting   {}: {what}", step.address));
+            }
+            None => {}
         }
     }
 
-    fn finished(&self, step: &StepView<'_>, duration: Duration) {
-        self.close(step.index);
-        self.say(&format!("  done    {}  {}  ({})", line(step), time(duration), self.left()));
+    fn finished(&self, step: &Step, _: Duration) {
+        self.end(step, |d, left| format!("  {:<10}{}  {}  ({left} left)", done(step.operation), step.address, took(d)));
     }
 
-    fn failed(&self, step: &StepView<'_>, error: &StepError) {
-        self.close(step.index);
-        self.say(&format!("  FAILED  {}: {error}", line(step)));
+    fn failed(&self, step: &Step, error: &ApiError) {
+        self.end(step, |d, left| format!("  FAILED    {}  {}  ({left} left): {error}", step.address, took(d)));
     }
 
-    fn skipped(&self, step: &StepView<'_>, because: &Address) {
-        self.say(&format!("  skipped {}: {because} failed", line(step)));
+    fn skipped(&self, step: &Step, because: &str) {
+        self.end(step, |_, _| format!("  skipped   {}: {because}", step.address));
     }
+}
 
-    fn counts(&self, counts: &Counts) {
-        *lock(&self.counts) = *counts;
-        if let Some(live) = &self.live {
-            live.total.set_length(counts.total as u64);
-            live.total.set_position((counts.done + counts.failed + counts.skipped) as u64);
-            live.total.set_message(format!("{} running, {} failed", counts.running, counts.failed));
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_short_and_exact() {
+        assert_eq!(took(Duration::from_millis(340)), "0.3s");
+        assert_eq!(took(Duration::from_secs(42)), "42s");
+        assert_eq!(took(Duration::from_secs(725)), "12m05s");
     }
 }

@@ -1,22 +1,23 @@
-//! `saiken schema`: JSON Schemas of the files, for editors.
+//! `saiken schema`
 
 use clap::{Args, ValueEnum};
-use serde_json::Value;
 
-use super::{Context, Error, Exit, Format};
-use crate::{config, providers};
+use super::OK;
+use super::error::Failure;
+use super::shell::Shell;
+use crate::expand::schema;
+use crate::providers;
 
-/// Arguments.
+/// Print the JSON Schema of a kind of file, for editors
 #[derive(Debug, Args)]
-pub struct Arguments {
-    /// The kind of file
+pub(crate) struct Arguments {
+    /// Which files
     #[arg(value_enum)]
     file: File,
 }
 
-/// A kind of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum File {
+enum File {
     /// stacks/*.yaml
     Stack,
     /// environments/*.yaml
@@ -25,19 +26,13 @@ pub enum File {
     Template,
 }
 
-/// The schema of a kind of file, as pretty JSON with a newline at the end: what `docs/schema/` holds.
-pub fn generate(file: File) -> String {
+pub(crate) fn run(arguments: &Arguments, shell: &Shell) -> Result<u8, Failure> {
     let kinds = providers::kinds();
-    let schema: Value = match file {
-        File::Stack => config::schema::stack(&kinds),
-        File::Environment => config::schema::environment(),
-        File::Template => config::schema::template(&kinds),
+    let value = match arguments.file {
+        File::Stack => schema::stack(&kinds),
+        File::Environment => schema::environment(),
+        File::Template => schema::template(&kinds),
     };
-    format!("{schema:#}\n")
-}
-
-pub fn run(cx: &Context, arguments: &Arguments) -> Result<Exit, Error> {
-    cx.forms("schema", &[Format::Text, Format::Json])?;
-    cx.shell.data(&generate(arguments.file))?;
-    Ok(Exit::Fine)
+    shell.data(&format!("{value:#}\n"));
+    Ok(OK)
 }

@@ -1,86 +1,98 @@
-//! The only place that prints: data on stdout, talk on stderr.
+//! The one place that prints: data on standard output, talk on standard error. A closed pipe ends output silently.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::Mutex;
 
-use anstream::{AutoStream, ColorChoice};
+use super::error::Failure;
+use super::{Color, Global};
+use crate::diagnostic::{self, Diagnostics};
+use crate::source::Files;
 
-use super::Color;
-use super::error::Error;
-
-/// Where output goes and how it may look.
-#[derive(Debug, Clone, Copy)]
-pub struct Shell {
-    /// Colour on stdout.
+/// Output and input of a run.
+#[derive(Debug)]
+pub(crate) struct Shell {
+    /// Whether data may hold colour.
     pub color: bool,
-    /// Colour on stderr.
-    pub color_err: bool,
-    /// Whether stderr is a terminal, for progress that moves.
-    pub live: bool,
-    /// Columns for text.
-    pub width: usize,
+    /// Whether talk may hold colour.
+    pub color_talk: bool,
+    /// Whether talk goes to a terminal.
+    pub interactive: bool,
+    lock: Mutex<()>,
 }
 
 impl Shell {
-    /// Looks at the terminal. `NO_COLOR` and its like count for `auto`.
-    pub fn new(color: Color) -> Self {
-        let wanted = |auto: ColorChoice| match color {
+    /// Looks at the arguments, the terminal and `NO_COLOR` (<https://no-color.org>).
+    pub fn new(global: &Global) -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+        let color = |terminal: bool| match global.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => auto != ColorChoice::Never,
+            Color::Auto => terminal && !plain,
         };
-        let width = if io::stdout().is_terminal() { textwrap::termwidth() } else { 120 };
         Self {
-            color: wanted(AutoStream::choice(&io::stdout())),
-            color_err: wanted(AutoStream::choice(&io::stderr())),
-            live: io::stderr().is_terminal(),
-            width: width.clamp(60, 200),
+            color: color(io::stdout().is_terminal()),
+            color_talk: color(io::stderr().is_terminal()),
+            interactive: io::stderr().is_terminal(),
+            lock: Mutex::default(),
         }
     }
 
-    /// Writes data to stdout. A reader that has gone away is no error.
-    ///
-    /// # Errors
-    /// Any other failure, such as a full disk.
-    pub fn data(&self, text: &str) -> Result<(), Error> {
+    /// Columns of the terminal; 100 when there is none.
+    pub fn width(&self) -> usize {
+        if io::stdout().is_terminal() { textwrap::termwidth().clamp(40, 200) } else { 100 }
+    }
+
+    /// Data, as it is.
+    pub fn data(&self, text: &str) {
+        let _guard = self.lock.lock();
         let mut out = io::stdout().lock();
-        let written = out
-            .write_all(text.as_bytes())
-            .and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") })
-            .and_then(|()| out.flush());
-        match written {
-            Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(e.into()),
-            _ => Ok(()),
-        }
+        // A reader that went away (head, less) is not an error.
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
-    /// Writes talk to stderr: progress, warnings, errors. If that fails there is nobody to tell.
+    /// A line of talk.
     pub fn say(&self, text: &str) {
-        let mut err = io::stderr().lock();
-        let _ = err.write_all(text.as_bytes());
-        if !text.ends_with('\n') {
-            let _ = err.write_all(b"\n");
+        let _guard = self.lock.lock();
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    /// Errors and warnings with source excerpts, and their count.
+    pub fn diagnostics(&self, diagnostics: &Diagnostics, files: &Files) {
+        if diagnostics.is_empty() {
+            return;
+        }
+        let (errors, warnings) = diagnostics.counts();
+        let text = diagnostic::render(diagnostics, files, self.color_talk);
+        let count = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+        let line = match (errors, warnings) {
+            (0, w) => count(w, "warning"),
+            (e, 0) => count(e, "error"),
+            (e, w) => format!("{}, {}", count(e, "error"), count(w, "warning")),
+        };
+        self.say(&format!("{text}{line}"));
+    }
+
+    /// A failure that ends the run.
+    pub fn failure(&self, failure: &Failure) {
+        let text = failure.to_string();
+        if !text.is_empty() {
+            self.say(text.trim_end());
         }
     }
 
-    /// Asks for a `yes`; everything else is a no.
+    /// Asks for `yes` on a terminal.
     ///
     /// # Errors
-    /// Without a terminal there is nobody to ask.
-    pub fn confirm(&self, question: &str) -> Result<bool, Error> {
+    /// If there is no terminal to ask on: then `--yes` must say it.
+    pub fn confirm(&self, question: &str) -> Result<bool, Failure> {
         if !io::stdin().is_terminal() {
-            return Err(Error::failed("nobody can be asked: there is no terminal")
-                .help("look at `saiken plan` first, then add `--yes`"));
+            return Err(Failure::usage("there is no terminal to ask on").help("look at the plan first, then add --yes"));
         }
+        let _guard = self.lock.lock();
         let mut err = io::stderr().lock();
-        write!(err, "{question} Only `yes` goes on: ")?;
-        err.flush()?;
-        let mut line = String::new();
-        io::stdin().lock().read_line(&mut line)?;
-        Ok(line.trim() == "yes")
-    }
-
-    /// Emphasises on stderr.
-    pub fn strong(&self, text: &str) -> String {
-        if self.color_err { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
+        let _ = write!(err, "{question} Only `yes` is taken: ").and_then(|()| err.flush());
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer)?;
+        Ok(answer.trim() == "yes")
     }
 }

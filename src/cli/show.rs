@@ -1,106 +1,136 @@
-//! `saiken show`: what is there, by address, with ids, states and outputs.
+//! `saiken show`
+
+use std::collections::BTreeMap;
 
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
-use super::{Context, Error, Exit, Format, pipeline, report};
+use super::error::Failure;
+use super::pipeline::{Declared, Live};
+use super::shell::Shell;
+use super::{FAILED, Format, Global, OK};
 use crate::model::observed::{Object, Observed, Status};
-use crate::model::plan::Plan;
-use crate::simulated;
+use crate::model::value;
 
-/// Arguments.
+/// Show what is there, by address, with ids and outputs
 #[derive(Debug, Args)]
-pub struct Arguments {
-    /// Only addresses that begin with this: a stack, `stack/component`, a whole address
-    #[arg(value_name = "ADDRESS")]
-    prefix: Option<String>,
-    /// Only the outputs
-    #[arg(long)]
-    outputs: bool,
+pub(crate) struct Arguments {
+    /// Only these stacks or addresses
+    #[arg(value_name = "STACK|ADDRESS")]
+    only: Vec<String>,
 }
 
-pub async fn run(cx: &Context, arguments: &Arguments) -> Result<Exit, Error> {
-    let live = pipeline::connect(pipeline::load(cx)?).await?;
-    let observed = live.observe(cx, false).await;
-    // The planner knows what each output is at present.
-    let plan = live.plan(&observed, None, &[], false)?;
+pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -> Result<u8, Failure> {
+    let declared = Declared::load(global, shell)?;
+    let live = Live::connect(declared, shell).await?;
+    let observed = live.observe(false, global, shell).await;
     let mut objects: Vec<&Object> = observed
         .objects
         .iter()
-        .filter(|o| o.address().is_some_and(|a| arguments.prefix.as_deref().is_none_or(|p| a.as_str().starts_with(p))))
+        .filter(|o| o.status != Status::Deleting)
+        .filter(|o| o.address().is_some_and(|a| wanted(&arguments.only, a)))
         .collect();
-    objects.sort_by_key(|o| (o.address(), o.generation()));
-    if arguments.outputs {
-        objects.clear();
+    objects.sort_by_key(|o| (o.address().cloned(), o.generation()));
+    let outputs = outputs(&live, &observed);
+    match global.format {
+        Format::Json => {
+            let value = json!({
+                "environment": live.declared.desired.environment.name,
+                "provider": live.cloud.label(),
+                "account": live.account,
+                "objects": objects.iter().map(|o| as_json(o, &live)).collect::<Vec<_>>(),
+                "outputs": outputs,
+            });
+            shell.data(&format!("{value:#}\n"));
+        }
+        Format::Text | Format::Markdown => {
+            shell.data(&table(&objects, global.format));
+            if !outputs.is_empty() {
+                let lines: Vec<String> = outputs
+                    .iter()
+                    .map(|(k, v)| format!("{k} = {}\n", value::readable(&value::plain(v))))
+                    .collect();
+                shell.data(&format!("\nOutputs:\n{}", lines.concat()));
+            }
+        }
     }
-    cx.shell.data(&match cx.globals.format {
-        Format::Json => format!("{:#}", to_json(&plan, &objects, &observed)),
-        Format::Text => text(&plan, &objects, cx.shell.width, live.cloud.label(), arguments.outputs),
-        Format::Markdown => markdown(&plan, &objects),
-    })?;
-    Ok(if observed.unobserved.is_empty() { Exit::Fine } else { Exit::Failed })
+    for ((kind, region), why) in &observed.unobserved {
+        shell.say(&format!("warning: {kind} in {region} could not be read: {why}"));
+    }
+    Ok(if observed.unobserved.is_empty() { OK } else { FAILED })
 }
 
-fn status(object: &Object) -> String {
-    match &object.status {
+fn wanted(only: &[String], address: &crate::model::Address) -> bool {
+    only.is_empty() || only.iter().any(|o| o == address.stack() || o == address.as_str())
+}
+
+fn status(status: &Status) -> String {
+    match status {
         Status::Ready => "ready".to_owned(),
-        Status::Pending(word) => format!("pending: {word}"),
+        Status::Pending(what) => format!("pending: {what}"),
         Status::Failed(why) => format!("failed: {why}"),
         Status::Deleting => "deleting".to_owned(),
     }
 }
 
-fn rows<'a>(objects: &'a [&'a Object]) -> impl Iterator<Item = [String; 5]> + 'a {
-    objects.iter().map(|o| {
-        let address = o.address().map(ToString::to_string).unwrap_or_default();
-        [address, o.kind.clone(), o.id.clone(), o.region.clone(), status(o)]
+fn table(objects: &[&Object], format: Format) -> String {
+    if objects.is_empty() {
+        return "nothing is there\n".to_owned();
+    }
+    let mut table = Table::new();
+    match format {
+        Format::Markdown => table.load_preset(presets::ASCII_MARKDOWN),
+        Format::Text | Format::Json => table.load_preset(presets::NOTHING),
+    };
+    table.set_content_arrangement(ContentArrangement::Disabled).set_header(["address", "kind", "id", "region", "status"]);
+    for object in objects {
+        let address = object.address().map(ToString::to_string).unwrap_or_default();
+        table.add_row([address, object.kind.clone(), object.id.clone(), object.region.clone(), status(&object.status)]);
+    }
+    let text: String = table.lines().map(|l| format!("{}\n", l.trim_end())).collect();
+    text
+}
+
+fn as_json(object: &Object, live: &Live) -> Value {
+    let mut spec = object.spec.clone();
+    if let (Some(kind), Some(map)) = (live.declared.kinds.get(&object.kind), spec.as_object_mut()) {
+        for field in kind.schema.fields.iter().filter(|f| f.sensitive) {
+            if let Some(value) = map.get_mut(&field.name) {
+                *value = Value::String("(sensitive)".to_owned());
+            }
+        }
+    }
+    json!({
+        "address": object.address(),
+        "kind": object.kind,
+        "id": object.id,
+        "region": object.region,
+        "generation": object.generation(),
+        "status": status(&object.status),
+        "attributes": object.attributes,
+        "spec": spec,
     })
 }
 
-const HEADINGS: [&str; 5] = ["Address", "Kind", "Id", "Region", "Status"];
-
-fn text(plan: &Plan, objects: &[&Object], width: usize, cloud: &str, only_outputs: bool) -> String {
-    let mut out = String::new();
-    if !only_outputs {
-        let label = if cloud == simulated::LABEL { " (simulated cloud)" } else { "" };
-        out.push_str(&format!("{} {}{label}\n\n", plan.project, plan.environment));
-        if objects.is_empty() {
-            out.push_str("Nothing is there.\n");
-        } else {
-            let mut table = Table::new();
-            table
-                .load_preset(presets::NOTHING)
-                .set_content_arrangement(ContentArrangement::Dynamic)
-                .set_width(u16::try_from(width).unwrap_or(u16::MAX))
-                .set_header(HEADINGS)
-                .add_rows(rows(objects));
-            out.push_str(&table.trim_fmt());
-            out.push('\n');
-        }
-    }
-    out.push_str(&report::output_rows(plan.outputs.iter().map(|(name, value)| (name.as_str(), value))));
-    out
-}
-
-fn markdown(plan: &Plan, objects: &[&Object]) -> String {
-    let mut out = format!("## {} {}\n\n| {} |\n|---|---|---|---|---|\n", plan.project, plan.environment, HEADINGS.join(" | "));
-    for row in rows(objects) {
-        out.push_str(&format!("| {} |\n", row.map(|cell| cell.replace('|', "\\|")).join(" | ")));
-    }
-    out
-}
-
-fn to_json(plan: &Plan, objects: &[&Object], observed: &Observed) -> Value {
-    let one = |o: &&Object| {
-        json!({"address": o.address(), "kind": o.kind, "id": o.id, "region": o.region, "status": status(o),
-               "generation": o.generation(), "attributes": o.attributes})
+/// Outputs with what is known of the present objects.
+fn outputs(live: &Live, observed: &Observed) -> BTreeMap<String, Value> {
+    let by_address = observed.by_address();
+    let desired = &live.declared.desired;
+    let known = |token: value::Token<'_>| {
+        let object = by_address
+            .iter()
+            .find(|(address, _)| address.as_str() == token.address)
+            .and_then(|(_, objects)| objects.iter().rev().find(|o| o.status == Status::Ready))?;
+        object.attributes.get(token.attribute).or_else(|| object.spec.get(token.attribute)).cloned()
     };
-    let unread: Vec<Value> = observed
-        .unobserved
+    desired
+        .outputs
         .iter()
-        .map(|((kind, region), why)| json!({"kind": kind, "region": region, "reason": why}))
-        .collect();
-    json!({"format": 1, "project": plan.project, "environment": plan.environment, "provider": plan.provider,
-           "objects": objects.iter().map(one).collect::<Vec<_>>(), "unread": unread, "outputs": plan.outputs})
+        .flat_map(|(stack, outputs)| outputs.iter().map(move |(name, output)| (format!("{stack}.{name}"), output)))
+        .map(|(name, output)| match output.sensitive {
+            true => (name, Value::String("(sensitive)".to_owned())),
+            false => (name, value::substitute(&output.value, &known).into_owned()),
+        })
+        .collect()
 }

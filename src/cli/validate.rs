@@ -1,30 +1,27 @@
-//! `saiken validate`: every error of the files, without asking the cloud.
+//! `saiken validate`
 
-use super::{Context, Error, Exit, Format, pipeline};
+use clap::Args;
 
-pub fn run(cx: &Context) -> Result<Exit, Error> {
-    cx.forms("validate", &[Format::Text, Format::Json])?;
-    let checked = pipeline::check(cx)?;
-    if cx.globals.format == Format::Json {
-        cx.shell.data(&format!("{:#}", pipeline::diagnostics_json(&checked.diagnostics, &checked.files)))?;
-    } else {
-        pipeline::report(cx, &checked.diagnostics, &checked.files);
-    }
-    if checked.diagnostics.has_errors() {
-        return Ok(Exit::Failed);
-    }
-    if let (Some(desired), Format::Text) = (&checked.desired, cx.globals.format) {
-        cx.shell.data(&format!(
-            "{}: {} in {} are valid.",
-            desired.environment.name,
-            counted(desired.resources.len(), "resource"),
-            counted(desired.stacks.len(), "stack"),
-        ))?;
-    }
-    Ok(Exit::Fine)
-}
+use super::error::Failure;
+use super::pipeline::Declared;
+use super::shell::Shell;
+use super::{Format, Global, OK};
 
-/// `1 stack`, `2 stacks`.
-pub fn counted(n: usize, word: &str) -> String {
-    if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
+/// Check all files of an environment, without any cloud
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {}
+
+pub(crate) fn run(_: &Arguments, global: &Global, shell: &Shell) -> Result<u8, Failure> {
+    let declared = Declared::load(global, shell)?;
+    let desired = &declared.desired;
+    let (name, resources, stacks) = (&desired.environment.name, desired.resources.len(), desired.stacks.len());
+    match global.format {
+        Format::Text => shell.data(&format!("{name}: {resources} resources in {stacks} stacks, no errors\n")),
+        Format::Markdown => shell.data(&format!("**{name}**: {resources} resources in {stacks} stacks, no errors\n")),
+        Format::Json => {
+            let value = serde_json::json!({ "environment": name, "resources": resources, "stacks": stacks });
+            shell.data(&format!("{value:#}\n"));
+        }
+    }
+    Ok(OK)
 }
