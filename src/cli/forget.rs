@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::error::Failure;
 use super::pipeline::{Declared, Live};
+use super::run::lock;
 use super::shell::Shell;
 use super::{FAILED, Global, OK};
 use crate::model::Address;
@@ -24,6 +25,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -> Result<u8, Failure> {
     let declared = Declared::load(global, shell)?;
     let live = Live::connect(declared, shell).await?;
+    let _lock = lock(&live).await?;
     let observed = live.observe(false, global, shell).await;
     let mut objects: Vec<&Object> = Vec::new();
     for address in &arguments.addresses {

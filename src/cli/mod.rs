@@ -13,6 +13,7 @@ mod pipeline;
 mod plan;
 mod progress;
 pub mod reference;
+mod report;
 mod run;
 mod schema;
 mod shell;

@@ -8,6 +8,7 @@ use super::error::Failure;
 use super::shell::Shell;
 use super::{Format, Global};
 use crate::config::{self, Project};
+use crate::execute::journal;
 use crate::execute::record::RecordStore;
 use crate::expand;
 use crate::inventory;
@@ -119,8 +120,9 @@ pub(crate) struct Live {
     /// Account that the credentials belong to.
     pub account: String,
     /// Where the last-applied record is kept.
-    pub record: RecordStore,
-    known: Option<Record>,
+    pub record: Arc<RecordStore>,
+    /// What was last applied, as it was when the run began.
+    pub known: Option<Record>,
 }
 
 /// What a plan is limited to.
@@ -154,12 +156,12 @@ impl Live {
             ))
             .help(format!("use other credentials (these are of {})", identity.caller)));
         }
-        let record = RecordStore::new(&declared.state());
-        let (known, warning) = record.load();
+        let (record, warning) = RecordStore::open(&declared.state());
+        let known = record.record();
         if let Some(warning) = warning {
             shell.say(&format!("warning: {warning}"));
         }
-        Ok(Self { account: identity.account, cloud, declared, record, known })
+        Ok(Self { account: identity.account, cloud, declared, record: Arc::new(record), known })
     }
 
     /// Reads the cloud. What can't be read is part of the answer.
@@ -210,9 +212,23 @@ impl Live {
     }
 
     /// Fills in what the record lacks of objects that are as declared, so that later drift can be told from changes.
-    pub fn refresh_record(&self, observed: &Observed, shell: &Shell) {
-        if let Err(e) = self.record.refresh(observed, &self.declared.desired, &self.declared.kinds) {
+    pub fn refresh_record(&self, plan: &Plan, observed: &Observed, shell: &Shell) {
+        self.record.refresh(plan, &self.declared.desired, observed);
+        if let Err(e) = self.record.save() {
             shell.say(&format!("warning: the last-applied record can't be written ({e}); plans still work"));
+        }
+    }
+
+    /// Says that the last apply was interrupted, if it was.
+    pub fn tell_interrupted(&self, shell: &Shell) {
+        let folder = self.declared.state();
+        let last = journal::list(&folder).ok().and_then(|all| all.last().cloned());
+        let interrupted = journal::interrupted(&folder).unwrap_or_default();
+        for one in interrupted.iter().filter(|i| last.as_ref() == Some(&i.path)) {
+            let unsure: Vec<String> = one.unsure.iter().map(|s| s.address.to_string()).collect();
+            let at = if unsure.is_empty() { String::new() } else { format!(" at {}", unsure.join(", ")) };
+            let (command, who, since) = (&one.header.command, &one.header.who, &one.header.started_at);
+            shell.say(&format!("note: `{command}` of {who}, {since}, was interrupted{at}; what is there is read again"));
         }
     }
 }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::shell::Shell;
-use crate::execute::Events;
-use crate::model::cloud::ApiError;
-use crate::model::plan::{Operation, Step};
+use crate::execute::{Events, StepError, StepView};
+use crate::model::Address;
+use crate::model::plan::Operation;
 
 /// A spinner while something is read; hidden where there is no terminal.
 pub(crate) fn spinner(shell: &Shell, what: &str) -> ProgressBar {
@@ -44,8 +44,8 @@ fn done(operation: Operation) -> &'static str {
 }
 
 /// Shows the events of an apply.
-pub(crate) struct Progress<'s> {
-    shell: &'s Shell,
+pub(crate) struct Progress {
+    shell: Shell,
     bars: Option<(MultiProgress, ProgressBar)>,
     state: Mutex<State>,
 }
@@ -57,9 +57,9 @@ struct State {
     running: BTreeMap<(String, Operation), (Instant, Option<ProgressBar>)>,
 }
 
-impl<'s> Progress<'s> {
+impl Progress {
     /// For `total` steps.
-    pub fn new(shell: &'s Shell, total: usize) -> Self {
+    pub fn new(shell: &Shell, total: usize) -> Self {
         let bars = shell.interactive.then(|| {
             let all = MultiProgress::new();
             let style = ProgressStyle::with_template("{wide_bar} {pos}/{len}  {elapsed}")
@@ -68,10 +68,11 @@ impl<'s> Progress<'s> {
             bar.enable_steady_tick(Duration::from_millis(200));
             (all, bar)
         });
-        Self { shell, bars, state: Mutex::new(State { total, ..State::default() }) }
+        Self { shell: shell.clone(), bars, state: Mutex::new(State { total, ..State::default() }) }
     }
 
-    fn line(&self, text: &str) {
+    /// Says a line above the bars.
+    pub fn line(&self, text: &str) {
         match &self.bars {
             // The bars are redrawn below the line.
             Some((all, _)) => all.suspend(|| self.shell.say(text)),
@@ -79,7 +80,7 @@ impl<'s> Progress<'s> {
         }
     }
 
-    fn end(&self, step: &Step, text: impl FnOnce(Duration, usize) -> String) {
+    fn end(&self, step: &StepView<'_>, text: impl FnOnce(Duration, usize) -> String) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.ended += 1;
         let took = match state.running.remove(&(step.address.to_string(), step.operation)) {
@@ -117,8 +118,8 @@ pub(crate) fn took(duration: Duration) -> String {
     }
 }
 
-impl Events for Progress<'_> {
-    fn started(&self, step: &Step) {
+impl Events for Progress {
+    fn started(&self, step: &StepView<'_>) {
         let text = format!("{} {}", doing(step.operation), step.address);
         let bar = self.bars.as_ref().map(|(all, main)| {
             let bar = all.insert_before(main, ProgressBar::new_spinner().with_message(text));
@@ -132,7 +133,7 @@ impl Events for Progress<'_> {
         state.running.insert((step.address.to_string(), step.operation), (Instant::now(), bar));
     }
 
-    fn waiting(&self, step: &Step, what: &str) {
+    fn waiting(&self, step: &StepView<'_>, what: &str) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((since, bar)) = state.running.get(&(step.address.to_string(), step.operation)) else { return };
         match bar {
@@ -144,16 +145,16 @@ impl Events for Progress<'_> {
         }
     }
 
-    fn finished(&self, step: &Step, _: Duration) {
+    fn finished(&self, step: &StepView<'_>, _: Duration) {
         self.end(step, |d, left| format!("  {:<10}{}  {}  ({left} left)", done(step.operation), step.address, took(d)));
     }
 
-    fn failed(&self, step: &Step, error: &ApiError) {
+    fn failed(&self, step: &StepView<'_>, error: &StepError) {
         self.end(step, |d, left| format!("  FAILED    {}  {}  ({left} left): {error}", step.address, took(d)));
     }
 
-    fn skipped(&self, step: &Step, because: &str) {
-        self.end(step, |_, _| format!("  skipped   {}: {because}", step.address));
+    fn skipped(&self, step: &StepView<'_>, because: &Address) {
+        self.end(step, |_, _| format!("  skipped   {}: {because} failed", step.address));
     }
 }
 

@@ -1,7 +1,7 @@
 //! The one place that prints: data on standard output, talk on standard error. A closed pipe ends output silently.
 
 use std::io::{self, BufRead, IsTerminal, Write};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::error::Failure;
 use super::{Color, Global};
@@ -9,7 +9,7 @@ use crate::diagnostic::{self, Diagnostics};
 use crate::source::Files;
 
 /// Output and input of a run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Shell {
     /// Whether data may hold colour.
     pub color: bool,
@@ -17,7 +17,7 @@ pub(crate) struct Shell {
     pub color_talk: bool,
     /// Whether talk goes to a terminal.
     pub interactive: bool,
-    lock: Mutex<()>,
+    lock: Arc<Mutex<()>>,
 }
 
 impl Shell {
@@ -33,7 +33,7 @@ impl Shell {
             color: color(io::stdout().is_terminal()),
             color_talk: color(io::stderr().is_terminal()),
             interactive: io::stderr().is_terminal(),
-            lock: Mutex::default(),
+            lock: Arc::default(),
         }
     }
 
