@@ -35,6 +35,10 @@ pub fn text(kinds: &[&Arc<KindDef>]) -> String {
         for attribute in kind.facts.attributes {
             let _ = writeln!(out, "  {:<36} {}", attribute.name, attribute.doc);
         }
+        out.push_str("\nPermissions\n");
+        for (what, list) in permissions(kind) {
+            let _ = writeln!(out, "  {what:<8}{}", list.join(", "));
+        }
         let _ = writeln!(out, "\n{}", facts(kind).join("\n"));
     }
     out
