@@ -246,7 +246,7 @@ async fn connect_aws(environment: &Environment) -> aws::Aws {
 /// Whether the endpoint override points at this machine: an emulator, which has no request limits.
 fn on_loopback() -> bool {
     let Ok(endpoint) = std::env::var("AWS_ENDPOINT_URL") else { return false };
-    let host = endpoint.split("://").next_back().unwrap_or_default();
+    let host = endpoint.split_once("://").map_or(endpoint.as_str(), |(_, host)| host);
     ["127.0.0.1", "localhost", "[::1]"].iter().any(|l| host.starts_with(l))
 }
 

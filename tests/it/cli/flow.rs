@@ -180,7 +180,7 @@ fn a_new_project_validates_and_applies() {
 fn the_graph_shows_every_resource_and_reference() {
     let s = Sandbox::stack(NETWORK);
     let dot = s.run(&["graph"]).code(0).out;
-    assert!(dot.starts_with("digraph") && dot.contains("s/app:ap-northeast-1c"), "{dot}");
+    assert!(dot.starts_with("digraph") && dot.contains("app:ap-northeast-1c"), "{dot}");
     let mermaid = s.run(&["graph", "--mermaid"]).code(0).out;
     assert!(mermaid.contains("-->"), "{mermaid}");
 }
