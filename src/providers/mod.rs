@@ -25,6 +25,10 @@ macro_rules! registry {
 }
 
 registry! {
+    aws::autoscaling::group::AutoscalingGroup,
+    aws::ec2::instance::Instance,
+    aws::ec2::launch_template::LaunchTemplate,
     aws::ec2::subnet::Subnet,
+    aws::ec2::volume::Volume,
     aws::ec2::vpc::Vpc,
 }

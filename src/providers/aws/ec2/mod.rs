@@ -1,6 +1,13 @@
 //! EC2: networks, servers, volumes. What its kinds share: tags and filters.
 
+pub mod instance;
+mod instance_calls;
+pub mod launch_template;
+mod launch_template_data;
+pub mod pending;
+pub mod server;
 pub mod subnet;
+pub mod volume;
 pub mod vpc;
 
 use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, Tag, TagSpecification};
