@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use saiken::execute::record::RecordStore;
-use saiken::execute::journal::{self, Header, Journal};
-use saiken::execute::{self, Inputs, NoEvents, Report};
+use saiken::execute::{self, Header, Inputs, Journal, Report, Unseen};
 use saiken::model::cloud::Cloud;
 use saiken::model::desired::Desired;
 use saiken::model::kind::Kinds;
@@ -91,7 +90,7 @@ impl Project {
     pub fn plan(&self, stacks: &[&str], destroy: bool) -> Plan {
         let (_, desired) = self.desired();
         let observed = self.observe();
-        let record = RecordStore::open(&self.state()).0.record();
+        let (record, _) = RecordStore::new(&self.state()).load();
         let stacks: Vec<String> = stacks.iter().map(|s| (*s).to_owned()).collect();
         self.runs.set(self.runs.get() + 1);
         plan::plan(&plan::Inputs {
@@ -122,30 +121,25 @@ impl Project {
         let (_, desired) = self.desired();
         let observed = self.observe();
         let cloud = self.cloud();
-        let header = Header {
-            version: journal::VERSION,
-            apply: format!("{}-{}", plan.id, uuid::Uuid::now_v7()),
-            plan: plan.id.clone(),
-            who: "test@test".into(),
-            command: "apply".into(),
-            commit: None,
-            started_at: plan.made_at.clone(),
-        };
-        self.runtime.block_on(execute::run(Inputs {
-            plan,
-            saved: false,
-            desired: &desired,
-            observed: &observed,
-            kinds: &self.kinds,
-            cloud,
-            account: &plan.account,
-            journal: Arc::new(Journal::create(&self.state(), header).unwrap()),
-            record: Arc::new(RecordStore::open(&self.state()).0),
-            parallelism: 16,
-            cancel: CancellationToken::new(),
-            hard: CancellationToken::new(),
-            events: Arc::new(NoEvents),
-        }))
+        let header =
+            Header { plan: plan.id.clone(), who: "test@test".into(), command: "apply".into(), commit: None };
+        let journal = Journal::create(&self.state(), &header, Vec::new()).unwrap();
+        let record = RecordStore::new(&self.state());
+        self.runtime
+            .block_on(execute::run(Inputs {
+                plan,
+                desired: &desired,
+                observed: &observed,
+                kinds: &self.kinds,
+                cloud,
+                journal: &journal,
+                record: &record,
+                parallelism: 16,
+                cancel: CancellationToken::new(),
+                hard: CancellationToken::new(),
+                events: &Unseen,
+            }))
+            .unwrap()
     }
 
     /// Addresses of all objects that are there, with their ids.
