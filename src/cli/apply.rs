@@ -58,6 +58,8 @@ fn read(path: &Path) -> Result<Plan, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| Failure::new(format!("the plan {} can't be read", path.display())).because(e))?;
     render::json::parse(&text).map_err(|e| {
-        Failure::new(format!("{} can't be applied", path.display())).because(e).help("save one with `saiken plan --out FILE`")
+        Failure::new(format!("{} can't be applied", path.display()))
+            .because(e)
+            .help("save one with `saiken plan --out FILE`")
     })
 }

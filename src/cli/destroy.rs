@@ -2,12 +2,12 @@
 
 use clap::Args;
 
+use super::Global;
+use super::apply::show_before;
 use super::error::Failure;
 use super::pipeline::{Declared, Live, PlanOptions};
-use super::apply::show_before;
 use super::run::{Approval, carry_out, lock};
 use super::shell::Shell;
-use super::Global;
 
 /// Take everything down that the environment owns
 #[derive(Debug, Args)]

@@ -29,11 +29,8 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
     let observed = live.observe(false, global, shell).await;
     let mut objects: Vec<&Object> = Vec::new();
     for address in &arguments.addresses {
-        let found: Vec<&Object> = observed
-            .objects
-            .iter()
-            .filter(|o| o.address() == Some(address) && o.status != Status::Deleting)
-            .collect();
+        let found: Vec<&Object> =
+            observed.objects.iter().filter(|o| o.address() == Some(address) && o.status != Status::Deleting).collect();
         if found.is_empty() {
             let names: Vec<&str> = observed.objects.iter().filter_map(|o| o.address()).map(Address::as_str).collect();
             let mut failure = Failure::new(format!("no object of ours is at {address}"));

@@ -107,7 +107,9 @@ fn only_environment(root: &Path) -> Result<String, Failure> {
         [only] => Ok(only.clone()),
         [] => Err(Failure::new(format!("{} has no environment", root.join("environments").display()))
             .help("saiken init makes a small project; -C names another folder")),
-        several => Err(Failure::usage("which environment?").help(format!("add -e with one of: {}", several.join(", ")))),
+        several => {
+            Err(Failure::usage("which environment?").help(format!("add -e with one of: {}", several.join(", "))))
+        }
     }
 }
 
@@ -146,7 +148,8 @@ impl Live {
         };
         let identity = cloud.identity().await.map_err(|e| {
             let mut failure = Failure::cloud("the cloud does not accept the credentials", &e);
-            failure.help = Some("set AWS_PROFILE, or sign in again; `aws sts get-caller-identity` must work".to_owned());
+            failure.help =
+                Some("set AWS_PROFILE, or sign in again; `aws sts get-caller-identity` must work".to_owned());
             failure
         })?;
         if let Some(expected) = environment.account.as_ref().filter(|a| **a != identity.account) {
@@ -228,7 +231,8 @@ impl Live {
             let unsure: Vec<String> = one.unsure.iter().map(|s| s.address.to_string()).collect();
             let at = if unsure.is_empty() { String::new() } else { format!(" at {}", unsure.join(", ")) };
             let (command, who, since) = (&one.header.command, &one.header.who, &one.header.started_at);
-            shell.say(&format!("note: `{command}` of {who}, {since}, was interrupted{at}; what is there is read again"));
+            shell
+                .say(&format!("note: `{command}` of {who}, {since}, was interrupted{at}; what is there is read again"));
         }
     }
 }

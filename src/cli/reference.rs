@@ -55,7 +55,8 @@ pub fn markdown(kinds: &[&Arc<KindDef>]) -> String {
         let _ = writeln!(out, "- [`{}`](#{}): {}", kind.name, kind.name, kind.facts.title);
     }
     for kind in kinds {
-        let _ = writeln!(out, "\n## {}\n\n{} ([API]({})).\n", kind.name, capital(kind.facts.title), kind.facts.reference);
+        let _ =
+            writeln!(out, "\n## {}\n\n{} ([API]({})).\n", kind.name, capital(kind.facts.title), kind.facts.reference);
         for line in facts(kind) {
             let _ = writeln!(out, "- {line}");
         }

@@ -105,19 +105,18 @@ fn as_json(report: &Report, plan: &Plan, outputs: &BTreeMap<String, Value>) -> V
     map.insert("plan".to_owned(), json!(plan.id));
     map.insert("succeeded".to_owned(), json!(report.succeeded()));
     map.insert("seconds".to_owned(), json!(seconds(report.duration)));
-    let done = report.done.iter().map(
-        |d| json!({"address": d.address, "operation": d.operation, "seconds": seconds(d.duration)}),
-    );
+    let done = report
+        .done
+        .iter()
+        .map(|d| json!({"address": d.address, "operation": d.operation, "seconds": seconds(d.duration)}));
     map.insert("done".to_owned(), list(done.collect()));
     let failed = report.failed.iter().map(|f| {
         json!({"address": f.address, "operation": f.operation, "error": f.error.to_string(),
                "request_id": f.request_id(), "help": f.remedy()})
     });
     map.insert("failed".to_owned(), list(failed.collect()));
-    let skipped = report
-        .skipped
-        .iter()
-        .map(|s| json!({"address": s.address, "operation": s.operation, "because": s.because}));
+    let skipped =
+        report.skipped.iter().map(|s| json!({"address": s.address, "operation": s.operation, "because": s.because}));
     map.insert("skipped".to_owned(), list(skipped.collect()));
     let left = report.not_started.iter().filter_map(|i| plan.steps.get(*i));
     map.insert(

@@ -8,7 +8,7 @@ use super::error::Failure;
 use super::pipeline::Live;
 use super::progress::Progress;
 use super::shell::Shell;
-use super::{Global, OK, FAILED, report};
+use super::{FAILED, Global, OK, report};
 use crate::execute::journal::{self, Header, Journal};
 use crate::execute::lock::{Held, Holder, LocalLock, Lock};
 use crate::execute::{self, Inputs, Report};

@@ -78,7 +78,9 @@ fn table(objects: &[&Object], format: Format) -> String {
         Format::Markdown => table.load_preset(presets::ASCII_MARKDOWN),
         Format::Text | Format::Json => table.load_preset(presets::NOTHING),
     };
-    table.set_content_arrangement(ContentArrangement::Disabled).set_header(["address", "kind", "id", "region", "status"]);
+    table
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(["address", "kind", "id", "region", "status"]);
     for object in objects {
         let address = object.address().map(ToString::to_string).unwrap_or_default();
         table.add_row([address, object.kind.clone(), object.id.clone(), object.region.clone(), status(&object.status)]);

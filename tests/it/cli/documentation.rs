@@ -3,7 +3,18 @@
 use super::{Sandbox, repository};
 
 const VERBS: [&str; 13] = [
-    "init", "validate", "plan", "apply", "destroy", "drift", "show", "forget", "graph", "schema", "kinds", "simulate",
+    "init",
+    "validate",
+    "plan",
+    "apply",
+    "destroy",
+    "drift",
+    "show",
+    "forget",
+    "graph",
+    "schema",
+    "kinds",
+    "simulate",
     "completions",
 ];
 
@@ -23,11 +34,7 @@ fn every_verb_explains_itself_and_stands_in_the_reference() {
 fn is_as_generated(path: &str, arguments: &[&str]) {
     let generated = Sandbox::empty().run(arguments).code(0).out;
     let committed = std::fs::read_to_string(repository().join(path)).unwrap_or_default();
-    assert!(
-        committed == generated,
-        "{path} is out of date: run `cargo run -- {} > {path}`",
-        arguments.join(" ")
-    );
+    assert!(committed == generated, "{path} is out of date: run `cargo run -- {} > {path}`", arguments.join(" "));
 }
 
 #[test]

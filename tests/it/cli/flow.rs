@@ -48,7 +48,10 @@ fn the_reference_system_comes_up_stays_drifts_is_repaired_and_goes() {
     s.local(&["destroy", "--yes"]).code(0);
     let left = s.local(&["show", "--format", "json"]).code(0).json();
     assert_eq!(left["objects"], json!([]));
-    assert_eq!(s.local(&["destroy", "--yes"]).code(0).out.lines().last().map(|l| l.starts_with("No changes")), Some(true));
+    assert_eq!(
+        s.local(&["destroy", "--yes"]).code(0).out.lines().last().map(|l| l.starts_with("No changes")),
+        Some(true)
+    );
 }
 
 #[test]

@@ -54,7 +54,11 @@ fn a_plan_file_that_is_none_is_refused() {
     let s = Sandbox::reference();
     s.write("plan.json", "{}");
     let run = s.local(&["apply", "--plan", "plan.json", "--yes"]).code(1);
-    assert!(run.err.starts_with("error: plan.json can't be applied\n  because: this is not a saved plan"), "{}", run.err);
+    assert!(
+        run.err.starts_with("error: plan.json can't be applied\n  because: this is not a saved plan"),
+        "{}",
+        run.err
+    );
     let run = s.local(&["apply", "--plan", "none.json", "--yes"]).code(1);
     assert!(run.err.starts_with("error: the plan none.json can't be read\n"), "{}", run.err);
 }
@@ -65,7 +69,9 @@ fn another_account_is_refused_before_anything_is_read() {
     s.replace("environments/local.yaml", "account: \"000000000000\"", "account: \"999999999999\"");
     let run = s.local(&["plan"]).code(1);
     assert!(
-        run.err.contains("the credentials belong to account 000000000000, but environment `local` is account 999999999999"),
+        run.err.contains(
+            "the credentials belong to account 000000000000, but environment `local` is account 999999999999"
+        ),
         "{}",
         run.err
     );
