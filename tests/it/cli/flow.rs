@@ -150,7 +150,12 @@ fn json_of_an_apply_is_its_report() {
 fn forgotten_objects_stay_and_are_no_longer_planned() {
     let s = Sandbox::stack(NETWORK);
     s.run(&["apply", "--yes"]).code(0);
-    s.run(&["forget", "--yes", "s/app:ap-northeast-1a"]).code(0);
+    let unknown = s.run(&["forget", "--yes", "s/app:ap-northeast-1d"]).code(1);
+    assert!(unknown.err.starts_with("error: no object of ours is at s/app:ap-northeast-1d\n"), "{}", unknown.err);
+    let forgotten = s.run(&["forget", "--yes", "s/app:ap-northeast-1a"]).code(0);
+    assert!(forgotten.err.contains("still declared (stacks/s.yaml:"), "{}", forgotten.err);
+    assert!(s.run(&["simulate", "list"]).code(0).out.contains("(not owned)"));
+    s.run(&["drift"]).code(0);
     s.replace("environments/test.yaml", "[ap-northeast-1a, ap-northeast-1c]", "[ap-northeast-1c]");
     let plan = s.run(&["plan", "--format", "json"]).code(0).json();
     assert!(!plan.to_string().contains("s/app:ap-northeast-1a"), "{plan:#}");
