@@ -131,10 +131,10 @@ fn observed(instance: &ApiInstance, volumes: &Volumes) -> Spec {
         key_name: instance.key_name().map(str::to_owned),
         root_disk,
         disks: Some(disks),
-        metadata: instance.metadata_options().map(observed_metadata).unwrap_or(MetadataOptions {
-            tokens: MetadataTokens::Optional,
-            ..MetadataOptions::default()
-        }),
+        metadata: instance
+            .metadata_options()
+            .map(observed_metadata)
+            .unwrap_or(MetadataOptions { tokens: MetadataTokens::Optional, ..MetadataOptions::default() }),
         monitoring: matches!(
             instance.monitoring().and_then(|m| m.state()),
             Some(MonitoringState::Enabled | MonitoringState::Pending)
@@ -258,9 +258,10 @@ pub(super) async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<Stri
             .set_group_name(spec.placement_group.clone())
             .build()
     });
-    let cpu = spec.cpu.as_ref().map(|c| {
-        CpuOptionsRequest::builder().set_core_count(c.cores).set_threads_per_core(c.threads_per_core).build()
-    });
+    let cpu = spec
+        .cpu
+        .as_ref()
+        .map(|c| CpuOptionsRequest::builder().set_core_count(c.cores).set_threads_per_core(c.threads_per_core).build());
     let request = cx
         .ec2()
         .run_instances()
@@ -283,9 +284,7 @@ pub(super) async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<Stri
         .set_credit_specification(
             spec.credits.map(|c| CreditSpecificationRequest::builder().cpu_credits(c.api()).build()),
         )
-        .set_hibernation_options(
-            spec.hibernation.map(|h| HibernationOptionsRequest::builder().configured(h).build()),
-        )
+        .set_hibernation_options(spec.hibernation.map(|h| HibernationOptionsRequest::builder().configured(h).build()))
         .set_placement(placement)
         .set_cpu_options(cpu)
         .tag_specifications(tag_specification(ResourceType::Instance, want.tags))

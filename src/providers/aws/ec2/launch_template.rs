@@ -370,7 +370,7 @@ impl AwsKind for LaunchTemplate {
         let mut all = Vec::with_capacity(templates.len());
         for template in &templates {
             let id = template.launch_template_id().unwrap_or_default();
-            // A template that appeared between the two calls has no version here; the next read has it.
+            // Without a version it was deleted between the two calls.
             if let Some(version) = versions.remove(id) {
                 all.push(found(template, &version)?);
             }
@@ -452,14 +452,13 @@ async fn default_versions(
     templates: &[ApiTemplate],
 ) -> Result<BTreeMap<String, LaunchTemplateVersion>, ApiError> {
     let operation = "ec2:DescribeLaunchTemplateVersions";
-    let by_id = |versions: Vec<LaunchTemplateVersion>| {
-        versions.into_iter().filter_map(|v| Some((v.launch_template_id()?.to_owned(), v))).collect()
-    };
+    let mut all = BTreeMap::new();
     if templates.len() > 1 {
         let request = cx.ec2().describe_launch_template_versions().versions("$Default").max_results(200);
         match cx.pages(operation, request.into_paginator().send()).await {
             Ok(pages) => {
-                return Ok(by_id(pages.into_iter().flat_map(|p| p.launch_template_versions.unwrap_or_default()).collect()));
+                let versions = pages.into_iter().flat_map(|p| p.launch_template_versions.unwrap_or_default());
+                all.extend(versions.filter_map(|v| Some((v.launch_template_id()?.to_owned(), v))));
             }
             Err(e) if e.class == ErrorClass::Invalid => {
                 tracing::debug!(error = %e, "no page of all templates' versions; one call for each");
@@ -467,7 +466,9 @@ async fn default_versions(
             Err(e) => return Err(e),
         }
     }
-    let reads = templates.iter().filter_map(ApiTemplate::launch_template_id).map(|id| async move {
+    // What the pages left out must not be taken for absent.
+    let rest = templates.iter().filter_map(ApiTemplate::launch_template_id).filter(|id| !all.contains_key(*id));
+    let reads = rest.map(|id| async move {
         let request = cx.ec2().describe_launch_template_versions().launch_template_id(id).versions("$Default");
         match cx.call(operation, request.send()).await {
             Ok(answer) => Ok(answer.launch_template_versions.unwrap_or_default()),
@@ -475,7 +476,9 @@ async fn default_versions(
             Err(e) => Err(e),
         }
     });
-    Ok(by_id(futures::future::try_join_all(reads).await?.into_iter().flatten().collect()))
+    let read = futures::future::try_join_all(reads).await?;
+    all.extend(read.into_iter().flatten().filter_map(|v| Some((v.launch_template_id()?.to_owned(), v))));
+    Ok(all)
 }
 
 fn found(template: &ApiTemplate, version: &LaunchTemplateVersion) -> Result<Found<Spec>, ApiError> {

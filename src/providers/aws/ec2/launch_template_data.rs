@@ -15,7 +15,8 @@ use aws_sdk_ec2::types::{
 };
 
 use super::launch_template::{
-    ROOT_DEVICES, ReservationUse, Spec, SpotInterruption, SpotOptions, TemplateDisk, TemplateInterface, TemplateRootDisk,
+    ROOT_DEVICES, ReservationUse, Spec, SpotInterruption, SpotOptions, TemplateDisk, TemplateInterface,
+    TemplateRootDisk,
 };
 use super::server::{
     CpuOptions, Credits, MetadataOptions, MetadataTokens, ServerTenancy, ShutdownBehaviour, VolumeType,
@@ -32,10 +33,13 @@ pub(super) fn to_api(want: &Create<'_, Spec>, image: &Image) -> Result<RequestLa
     let spec = want.spec;
     let role = spec.role.as_ref().map(|r| profile(want, r)).transpose()?;
     let groups = spec.security_groups.as_deref().filter(|g| !g.is_empty()).map(|g| want.ids(g)).transpose()?;
-    let interfaces = spec.network_interfaces.iter().flatten().map(|i| interface(want, i)).collect::<Result<Vec<_>, _>>()?;
-    let licenses = spec.licenses.iter().flatten().map(|arn| {
-        LaunchTemplateLicenseConfigurationRequest::builder().license_configuration_arn(arn).build()
-    });
+    let interfaces =
+        spec.network_interfaces.iter().flatten().map(|i| interface(want, i)).collect::<Result<Vec<_>, _>>()?;
+    let licenses = spec
+        .licenses
+        .iter()
+        .flatten()
+        .map(|arn| LaunchTemplateLicenseConfigurationRequest::builder().license_configuration_arn(arn).build());
     let builder = RequestLaunchTemplateData::builder()
         .image_id(image_id(image)?)
         .set_instance_type(spec.instance_type.as_deref().map(InstanceType::from))
@@ -84,7 +88,8 @@ fn options(builder: Builder, spec: &Spec) -> Builder {
             .build()
     });
     let recovery = spec.auto_recovery.map(|on| {
-        let state = if on { LaunchTemplateAutoRecoveryState::Default } else { LaunchTemplateAutoRecoveryState::Disabled };
+        let state =
+            if on { LaunchTemplateAutoRecoveryState::Default } else { LaunchTemplateAutoRecoveryState::Disabled };
         LaunchTemplateInstanceMaintenanceOptionsRequest::builder().auto_recovery(state).build()
     });
     let reservation = spec.capacity_reservation.map(|r| {
@@ -166,18 +171,15 @@ fn disks(want: &Create<'_, Spec>) -> Result<Vec<LaunchTemplateBlockDeviceMapping
 }
 
 fn launched(want: &Create<'_, Spec>) -> Vec<LaunchTemplateTagSpecificationRequest> {
-    [
-        (ResourceType::Instance, want.spec.instance_tags.as_ref()),
-        (ResourceType::Volume, want.spec.volume_tags.as_ref()),
-    ]
-    .into_iter()
-    .map(|(resource, own)| {
-        LaunchTemplateTagSpecificationRequest::builder()
-            .resource_type(resource)
-            .set_tags(Some(to_tags(&launched_tags(want.tags, own))))
-            .build()
-    })
-    .collect()
+    [(ResourceType::Instance, want.spec.instance_tags.as_ref()), (ResourceType::Volume, want.spec.volume_tags.as_ref())]
+        .into_iter()
+        .map(|(resource, own)| {
+            LaunchTemplateTagSpecificationRequest::builder()
+                .resource_type(resource)
+                .set_tags(Some(to_tags(&launched_tags(want.tags, own))))
+                .build()
+        })
+        .collect()
 }
 
 /// A version as a spec. Lists and maps that it has not are given as empty ones; what the version leaves to the service
@@ -195,10 +197,10 @@ pub(super) fn from_api(version: &LaunchTemplateVersion) -> Spec {
         role: data.iam_instance_profile().and_then(|p| p.name().or(p.arn())).map(|p| Ref::id(profile_name(p))),
         security_groups: Some(data.security_group_ids().iter().map(Ref::id).collect()),
         network_interfaces: Some(data.network_interfaces().iter().map(observed_interface).collect()),
-        metadata: data.metadata_options().map(observed_metadata).unwrap_or(MetadataOptions {
-            tokens: MetadataTokens::Optional,
-            ..MetadataOptions::default()
-        }),
+        metadata: data
+            .metadata_options()
+            .map(observed_metadata)
+            .unwrap_or(MetadataOptions { tokens: MetadataTokens::Optional, ..MetadataOptions::default() }),
         monitoring: data.monitoring().and_then(|m| m.enabled()).unwrap_or(false),
         ebs_optimized: data.ebs_optimized(),
         root_disk,
@@ -215,9 +217,7 @@ pub(super) fn from_api(version: &LaunchTemplateVersion) -> Spec {
         credits: data.credit_specification().and_then(|c| c.cpu_credits()).and_then(Credits::from_api),
         tenancy: placement.and_then(|p| p.tenancy()).and_then(|t| ServerTenancy::from_api(t.as_str())),
         placement_group: placement.and_then(|p| p.group_name()).filter(|g| !g.is_empty()).map(str::to_owned),
-        cpu: data
-            .cpu_options()
-            .map(|c| CpuOptions { cores: c.core_count(), threads_per_core: c.threads_per_core() }),
+        cpu: data.cpu_options().map(|c| CpuOptions { cores: c.core_count(), threads_per_core: c.threads_per_core() }),
         hibernation: data.hibernation_options().and_then(|h| h.configured()),
         enclave: data.enclave_options().and_then(|e| e.enabled()),
         auto_recovery: data
@@ -226,9 +226,7 @@ pub(super) fn from_api(version: &LaunchTemplateVersion) -> Spec {
             .map(|r| *r == LaunchTemplateAutoRecoveryState::Default),
         termination_protection: data.disable_api_termination(),
         stop_protection: data.disable_api_stop(),
-        shutdown: data
-            .instance_initiated_shutdown_behavior()
-            .and_then(|s| ShutdownBehaviour::from_api(s.as_str())),
+        shutdown: data.instance_initiated_shutdown_behavior().and_then(|s| ShutdownBehaviour::from_api(s.as_str())),
         licenses: Some(
             data.license_specifications()
                 .iter()

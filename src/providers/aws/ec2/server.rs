@@ -252,7 +252,10 @@ mod tests {
         ]);
         let own = Tags::from([("team".into(), "a".into())]);
         let tags = launched_tags(&all, Some(&own));
-        assert_eq!(tags.keys().map(String::as_str).collect::<Vec<_>>(), ["saiken:environment", "saiken:project", "team"]);
+        assert_eq!(
+            tags.keys().map(String::as_str).collect::<Vec<_>>(),
+            ["saiken:environment", "saiken:project", "team"]
+        );
     }
 
     #[test]

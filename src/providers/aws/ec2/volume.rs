@@ -151,7 +151,12 @@ impl AwsKind for Volume {
         }
         let request = cx.ec2().describe_volumes().set_filters(Some(filters)).max_results(500);
         let pages = cx.pages("ec2:DescribeVolumes", request.into_paginator().send()).await?;
-        Ok(pages.iter().flat_map(|p| p.volumes()).filter(|v| v.state() != Some(&VolumeState::Deleted)).map(found).collect())
+        Ok(pages
+            .iter()
+            .flat_map(|p| p.volumes())
+            .filter(|v| v.state() != Some(&VolumeState::Deleted))
+            .map(found)
+            .collect())
     }
 
     async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
@@ -271,9 +276,10 @@ async fn attach(cx: &Context, id: &str, instance: &str, device: &str, watch: &dy
     cx.call("ec2:AttachVolume", request.send()).await?;
     cx.wait(watch, "the volume to be attached", LIMIT, || async {
         let volume = describe(cx, id).await?;
-        let attached = volume.iter().flat_map(ApiVolume::attachments).any(|a| {
-            a.instance_id() == Some(instance) && a.state() == Some(&VolumeAttachmentState::Attached)
-        });
+        let attached = volume
+            .iter()
+            .flat_map(ApiVolume::attachments)
+            .any(|a| a.instance_id() == Some(instance) && a.state() == Some(&VolumeAttachmentState::Attached));
         Ok(attached.then_some(()))
     })
     .await
