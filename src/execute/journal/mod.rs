@@ -60,8 +60,9 @@ struct Written {
 pub struct Journal {
     path: PathBuf,
     file: Arc<File>,
-    written: Mutex<Written>,
-    synced: tokio::sync::Mutex<u64>,
+    written: Arc<Mutex<Written>>,
+    /// Lines that are on disk.
+    synced: Arc<Mutex<u64>>,
 }
 
 impl Journal {
@@ -79,8 +80,8 @@ impl Journal {
         let history = History::new(header.clone());
         file.write_all(&line(&Event::Header(header))).and_then(|()| file.sync_all()).map_err(io)?;
         sync_folder(&path);
-        let written = Mutex::new(Written { history, lines: 1, broken: false });
-        Ok(Self { path, file: Arc::new(file), written, synced: tokio::sync::Mutex::new(1) })
+        let written = Arc::new(Mutex::new(Written { history, lines: 1, broken: false }));
+        Ok(Self { path, file: Arc::new(file), written, synced: Arc::new(Mutex::new(1)) })
     }
 
     /// The file.
@@ -94,17 +95,12 @@ impl Journal {
     /// If one may not follow those before it (then none is written), or the file can't be written.
     pub async fn append(&self, events: &[Event]) -> Result<(), JournalError> {
         let mine = self.write(events)?;
-        let mut synced = self.synced.lock().await;
-        if *synced >= mine {
-            return Ok(());
-        }
-        // Whatever others have written by now becomes durable with this one fsync.
-        let upto = self.lock().lines;
-        let file = Arc::clone(&self.file);
-        let outcome = tokio::task::spawn_blocking(move || file.sync_data()).await;
-        outcome.map_err(std::io::Error::other).and_then(|r| r).map_err(|source| self.io(source))?;
-        *synced = upto;
-        Ok(())
+        let (file, written) = (Arc::clone(&self.file), Arc::clone(&self.written));
+        let synced = Arc::clone(&self.synced);
+        // The wait for another's fsync is on a thread, not in this task: a future that holds its turn and is not polled
+        // would keep all others waiting.
+        let outcome = tokio::task::spawn_blocking(move || sync(&file, &written, &synced, mine)).await;
+        outcome.map_err(std::io::Error::other).and_then(|r| r).map_err(|source| self.io(source))
     }
 
     fn write(&self, events: &[Event]) -> Result<u64, JournalError> {
@@ -136,8 +132,23 @@ impl Journal {
     }
 
     fn lock(&self) -> MutexGuard<'_, Written> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.written)
     }
+}
+
+/// Returns when line `mine` is on disk. One fsync takes along whatever others have written by then.
+fn sync(file: &File, written: &Mutex<Written>, synced: &Mutex<u64>, mine: u64) -> std::io::Result<()> {
+    let mut synced = locked(synced);
+    if *synced < mine {
+        let upto = locked(written).lines;
+        file.sync_data()?;
+        *synced = upto;
+    }
+    Ok(())
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn line(event: &Event) -> Vec<u8> {

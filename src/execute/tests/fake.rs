@@ -109,6 +109,8 @@ pub(super) enum Call {
 pub(super) struct Fake {
     pub(super) fail: BTreeMap<String, ApiError>,
     pub(super) delay: BTreeMap<String, u64>,
+    /// Calls at these addresses go on only when all who share the barrier have come.
+    pub(super) meet: BTreeMap<String, Arc<tokio::sync::Barrier>>,
     pub(super) calls: Mutex<Vec<Call>>,
     /// Stops the run when the call at this address is made: (address, token).
     pub(super) cancel_at: Option<(String, CancellationToken)>,
@@ -126,6 +128,9 @@ impl Fake {
             token.cancel();
         }
         watch.waiting("it to be usable");
+        if let Some(barrier) = self.meet.get(address) {
+            barrier.wait().await;
+        }
         tokio::time::sleep(Duration::from_millis(self.delay.get(address).copied().unwrap_or(2))).await;
         if watch.cancelled() {
             self.saw_cancelled.fetch_add(1, Ordering::SeqCst);

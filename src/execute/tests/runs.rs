@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::sync::Barrier;
 
 use super::fake::{Call, Fake, REGION, Scene, address, object};
 use crate::execute::journal::{self, Outcome};
@@ -34,7 +35,9 @@ async fn steps_run_after_those_they_wait_for_and_independent_ones_at_the_same_ti
     let a = scene.create("net", "s/a", net(), &[], &[]);
     scene.create("net", "s/b", net(), &[], &[]);
     scene.create("server", "s/c", json!({"net": "s/a"}), &["s/a"], &[a]);
-    let cloud = Arc::new(Fake { delay: [("s/a".to_owned(), 40), ("s/b".to_owned(), 5)].into(), ..Fake::default() });
+    let both = Arc::new(Barrier::new(2));
+    let meet = ["s/a", "s/b"].map(|at| (at.to_owned(), both.clone())).into();
+    let cloud = Arc::new(Fake { meet, delay: [("s/a".to_owned(), 40)].into(), ..Fake::default() });
     let report = scene.run(&cloud).await;
     assert!(report.succeeded() && report.warnings.is_empty(), "{report:?}");
     assert_eq!(cloud.order(), ["create s/b", "create s/a", "create s/c"]);
@@ -49,7 +52,9 @@ async fn no_more_steps_run_at_a_time_than_asked_for() {
     for i in 0..12 {
         scene.create("net", &format!("s/{i}"), net(), &[], &[]);
     }
-    let cloud = Arc::new(Fake::default());
+    let three = Arc::new(Barrier::new(3));
+    let meet = (0..12).map(|i| (format!("s/{i}"), three.clone())).collect();
+    let cloud = Arc::new(Fake { meet, ..Fake::default() });
     assert_eq!(scene.run(&cloud).await.done.len(), 12);
     assert_eq!(cloud.most.load(Ordering::SeqCst), 3);
 }
@@ -74,6 +79,24 @@ async fn a_failure_skips_only_what_depends_on_it_and_is_reported_with_its_remedy
     let path = scene.journal();
     assert!(!std::fs::read_to_string(&path).unwrap().contains("hunter22"));
     assert_eq!(journal::read(&path).unwrap().outcome, Some(Outcome::Failed));
+}
+
+#[tokio::test]
+async fn failures_among_many_steps_under_way_never_stop_the_rest() {
+    let mut scene = Scene::new();
+    let mut fail = std::collections::BTreeMap::new();
+    for i in 0..60 {
+        let net_address = format!("s/n{i}");
+        let a = scene.create("net", &net_address, net(), &[], &[]);
+        scene.create("server", &format!("s/s{i}"), json!({"net": net_address}), &[&net_address], &[a]);
+        if i % 2 == 0 {
+            fail.insert(net_address, denied());
+        }
+    }
+    let cloud = Arc::new(Fake { fail, ..Fake::default() });
+    let report = tokio::time::timeout(Duration::from_secs(20), scene.run(&cloud)).await.unwrap();
+    assert_eq!((report.done.len(), report.failed.len(), report.skipped.len()), (60, 30, 30));
+    assert!(report.warnings.is_empty(), "{:?}", report.warnings);
 }
 
 #[tokio::test]
