@@ -140,7 +140,10 @@ fn subnet(values: &[&Value]) -> Result<Value, String> {
     let length = u8::try_from(length).map_err(|e| e.to_string())?;
     let wanted = usize::try_from(index).map_err(|_| format!("the number {index} is negative"))?;
     if bits < 32 && index >= (1i64 << bits) {
-        return Err(format!("`{range}` has only {} parts of /{length}; number {index} is not among them", 1i64 << bits));
+        return Err(format!(
+            "`{range}` has only {} parts of /{length}; number {index} is not among them",
+            1i64 << bits
+        ));
     }
     let part = match range {
         IpNet::V4(v4) => {

@@ -1,2 +1,4 @@
-//! it
-fn main() {}
+//! Integration tests: one binary, a file or folder a subject.
+
+mod cli;
+mod layers;

@@ -12,6 +12,7 @@ pub mod kms;
 mod limit;
 pub mod logs;
 mod lookup;
+mod words;
 
 use std::collections::BTreeMap;
 

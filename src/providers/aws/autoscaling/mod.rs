@@ -1,1 +1,6 @@
 //! Auto scaling.
+
+pub mod group;
+mod group_calls;
+pub mod parts;
+mod refresh;

@@ -190,7 +190,8 @@ impl AwsKind for FlowLog {
         let answer = cx.call("ec2:DeleteFlowLogs", request.send()).await?;
         match answer.unsuccessful().iter().find_map(|u| u.error()) {
             Some(error) if !error.code().is_some_and(|c| c.ends_with("NotFound")) => {
-                let mut api = ApiError::new("ec2:DeleteFlowLogs", ErrorClass::Other, error.message().unwrap_or_default());
+                let mut api =
+                    ApiError::new("ec2:DeleteFlowLogs", ErrorClass::Other, error.message().unwrap_or_default());
                 api.code = error.code().map(str::to_owned);
                 Err(api)
             }
@@ -222,10 +223,7 @@ fn found(log: &ApiLog) -> Found<Spec> {
                 _ => Traffic::All,
             },
             format: log.log_format().map(str::to_owned),
-            interval: log
-                .max_aggregation_interval()
-                .and_then(|i| u64::try_from(i).ok())
-                .map(Duration::from_seconds),
+            interval: log.max_aggregation_interval().and_then(|i| u64::try_from(i).ok()).map(Duration::from_seconds),
             tags: None,
         },
         status: Status::Ready,

@@ -113,7 +113,11 @@ impl Kind for NatGateway {
     fn validate(spec: &Spec, problems: &mut Problems) {
         match (spec.connectivity, &spec.elastic_ip) {
             (Connectivity::Public, None) => {
-                problems.add("elastic_ip", "a public gateway needs a public address", "add `elastic_ip`, or `connectivity: private`");
+                problems.add(
+                    "elastic_ip",
+                    "a public gateway needs a public address",
+                    "add `elastic_ip`, or `connectivity: private`",
+                );
             }
             (Connectivity::Private, Some(_)) => {
                 problems.add("elastic_ip", "a private gateway has no public address", "remove `elastic_ip`");
@@ -169,7 +173,8 @@ impl AwsKind for NatGateway {
     }
 
     async fn update(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError> {
-        let Some(wanted) = update.want.spec.secondary_elastic_ips.as_ref().filter(|_| update.changed("secondary_elastic_ips"))
+        let Some(wanted) =
+            update.want.spec.secondary_elastic_ips.as_ref().filter(|_| update.changed("secondary_elastic_ips"))
         else {
             return Ok(());
         };
@@ -187,11 +192,8 @@ impl AwsKind for NatGateway {
         }
         let old: Vec<String> = have.into_iter().filter(|(a, _)| !wanted.contains(a)).map(|(_, s)| s).collect();
         if !old.is_empty() {
-            let request = cx
-                .ec2()
-                .disassociate_nat_gateway_address()
-                .nat_gateway_id(update.id)
-                .set_association_ids(Some(old));
+            let request =
+                cx.ec2().disassociate_nat_gateway_address().nat_gateway_id(update.id).set_association_ids(Some(old));
             cx.call("ec2:DisassociateNatGatewayAddress", request.send()).await?;
         }
         Ok(())
@@ -221,8 +223,7 @@ async fn live(cx: &Context, id: &str) -> Result<Option<ApiGateway>, ApiError> {
 }
 
 async fn associate(cx: &Context, id: &str, addresses: Vec<String>) -> Result<(), ApiError> {
-    let request =
-        cx.ec2().associate_nat_gateway_address().nat_gateway_id(id).set_allocation_ids(Some(addresses));
+    let request = cx.ec2().associate_nat_gateway_address().nat_gateway_id(id).set_allocation_ids(Some(addresses));
     cx.call("ec2:AssociateNatGatewayAddress", request.send()).await.map(|_| ())
 }
 

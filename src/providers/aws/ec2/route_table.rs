@@ -174,7 +174,11 @@ impl Kind for RouteTable {
                 problems.add(&path, "a route has one destination", "give one of `cidr`, `ipv6_cidr`, `prefix_list`");
             }
             if route.targets() != 1 {
-                problems.add(&path, "a route has one target", "give one of `gateway`, `nat_gateway`, `transit_gateway`, …");
+                problems.add(
+                    &path,
+                    "a route has one target",
+                    "give one of `gateway`, `nat_gateway`, `transit_gateway`, …",
+                );
             }
             if seen.contains(&route.destination()) {
                 problems.add(&path, format!("a second route to `{}`", route.destination()), "keep one of them");
@@ -252,7 +256,8 @@ async fn live(cx: &Context, id: &str) -> Result<Option<ApiTable>, ApiError> {
 
 /// Whether a route is the user's, and not one that the API makes.
 fn is_declared(route: &ApiRoute) -> bool {
-    let endpoint = route.gateway_id().is_some_and(|g| g.starts_with("vpce-")) && route.destination_prefix_list_id().is_some();
+    let endpoint =
+        route.gateway_id().is_some_and(|g| g.starts_with("vpce-")) && route.destination_prefix_list_id().is_some();
     route.origin() != Some(&RouteOrigin::EnableVgwRoutePropagation)
         && route.origin() != Some(&RouteOrigin::CreateRouteTable)
         && route.gateway_id() != Some("local")
@@ -404,18 +409,16 @@ async fn settle_subnets(cx: &Context, table: &ApiTable, want: &Create<'_, Spec>)
     let Some(subnets) = &want.spec.subnets else { return Ok(()) };
     let id = table.route_table_id().unwrap_or_default();
     let wanted = want.ids(subnets)?;
-    let have: BTreeMap<&str, &str> = table
-        .associations()
-        .iter()
-        .filter_map(|a| Some((a.subnet_id()?, a.route_table_association_id()?)))
-        .collect();
+    let have: BTreeMap<&str, &str> =
+        table.associations().iter().filter_map(|a| Some((a.subnet_id()?, a.route_table_association_id()?))).collect();
     let new: Vec<&String> = wanted.iter().filter(|w| !have.contains_key(w.as_str())).collect();
     if !new.is_empty() {
         let elsewhere = associations_of(cx, &new).await?;
         for subnet in new {
             match elsewhere.get(subnet) {
                 Some(association) => {
-                    let request = cx.ec2().replace_route_table_association().association_id(association).route_table_id(id);
+                    let request =
+                        cx.ec2().replace_route_table_association().association_id(association).route_table_id(id);
                     cx.call("ec2:ReplaceRouteTableAssociation", request.send()).await?;
                 }
                 None => {

@@ -103,7 +103,9 @@ fn split(rules: Vec<Rule>) -> Vec<Rule> {
         let base = Rule { protocol, ports: ports.map(short), description: rule.description, ..Rule::default() };
         out.extend(rule.cidrs.into_iter().flatten().map(|c| Rule { cidrs: Some(vec![c]), ..base.clone() }));
         out.extend(rule.ipv6_cidrs.into_iter().flatten().map(|c| Rule { ipv6_cidrs: Some(vec![c]), ..base.clone() }));
-        out.extend(rule.prefix_lists.into_iter().flatten().map(|p| Rule { prefix_lists: Some(vec![p]), ..base.clone() }));
+        out.extend(
+            rule.prefix_lists.into_iter().flatten().map(|p| Rule { prefix_lists: Some(vec![p]), ..base.clone() }),
+        );
         out.extend(rule.groups.into_iter().flatten().map(|g| Rule { groups: Some(vec![g]), ..base.clone() }));
         if rule.itself == Some(true) {
             out.push(Rule { itself: Some(true), ..base.clone() });
@@ -166,7 +168,11 @@ impl Kind for SecurityGroup {
             replacement: Replacement::CreateFirst,
             serves: false,
             attributes: const {
-                &[Attribute::stable("id", "Id, sg-…"), Attribute::stable("arn", "ARN"), Attribute::stable("name", "Name")]
+                &[
+                    Attribute::stable("id", "Id, sg-…"),
+                    Attribute::stable("arn", "ARN"),
+                    Attribute::stable("name", "Name"),
+                ]
             },
             permissions: Permissions {
                 read: &["ec2:DescribeSecurityGroups"],
@@ -200,7 +206,11 @@ impl Kind for SecurityGroup {
 
     fn validate(spec: &Spec, problems: &mut Problems) {
         if !spec.description.is_ascii() {
-            problems.add("description", "the API takes ASCII only", "write it in English letters, or put the text into a tag");
+            problems.add(
+                "description",
+                "the API takes ASCII only",
+                "write it in English letters, or put the text into a tag",
+            );
         }
         for (direction, rules) in [("ingress", &spec.ingress), ("egress", &spec.egress)] {
             for rule in rules.iter().flatten() {
@@ -215,12 +225,18 @@ fn check_ports(direction: &str, rule: &Rule, problems: &mut Problems) {
         || rule.protocol.parse::<u8>().is_ok()
         || crate::model::value::is_unknown_text(&rule.protocol);
     if !known {
-        problems.add(direction, format!("unknown protocol `{}`", rule.protocol), "there is: tcp, udp, icmp, icmpv6, all, or a number");
+        problems.add(
+            direction,
+            format!("unknown protocol `{}`", rule.protocol),
+            "there is: tcp, udp, icmp, icmpv6, all, or a number",
+        );
     }
     let Some(ports) = rule.ports.as_deref().filter(|p| !crate::model::value::is_unknown_text(p)) else { return };
     let (from, to) = bounds(rule);
     let good = match (from, to) {
-        (Some(from), Some(to)) if rule.protocol.starts_with("icmp") => from >= -1 && to >= -1 && from <= 255 && to <= 255,
+        (Some(from), Some(to)) if rule.protocol.starts_with("icmp") => {
+            from >= -1 && to >= -1 && from <= 255 && to <= 255
+        }
         (Some(from), Some(to)) => (0..=65_535).contains(&from) && from <= to && to <= 65_535,
         _ => false,
     };
@@ -374,7 +390,8 @@ fn permission(rule: &Rule, own: &str) -> IpPermission {
         .set_from_port(from)
         .set_to_port(to);
     for cidr in rule.cidrs.iter().flatten() {
-        builder = builder.ip_ranges(IpRange::builder().cidr_ip(cidr.as_str()).set_description(description.clone()).build());
+        builder =
+            builder.ip_ranges(IpRange::builder().cidr_ip(cidr.as_str()).set_description(description.clone()).build());
     }
     for cidr in rule.ipv6_cidrs.iter().flatten() {
         let range = Ipv6Range::builder().cidr_ipv6(cidr.as_str()).set_description(description.clone()).build();
@@ -443,10 +460,12 @@ async fn describe(cx: &Context, id: &str, rules: Vec<IpPermission>, egress: bool
         return Ok(());
     }
     if egress {
-        let request = cx.ec2().update_security_group_rule_descriptions_egress().group_id(id).set_ip_permissions(Some(rules));
+        let request =
+            cx.ec2().update_security_group_rule_descriptions_egress().group_id(id).set_ip_permissions(Some(rules));
         return cx.call("ec2:UpdateSecurityGroupRuleDescriptionsEgress", request.send()).await.map(|_| ());
     }
-    let request = cx.ec2().update_security_group_rule_descriptions_ingress().group_id(id).set_ip_permissions(Some(rules));
+    let request =
+        cx.ec2().update_security_group_rule_descriptions_ingress().group_id(id).set_ip_permissions(Some(rules));
     cx.call("ec2:UpdateSecurityGroupRuleDescriptionsIngress", request.send()).await.map(|_| ())
 }
 

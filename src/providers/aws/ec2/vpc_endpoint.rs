@@ -240,7 +240,8 @@ impl AwsKind for VpcEndpoint {
         if let Some(error) = answer.unsuccessful().iter().find_map(|u| u.error()) {
             let gone = error.code().is_some_and(|c| c.ends_with("NotFound"));
             if !gone {
-                let mut api = ApiError::new("ec2:DeleteVpcEndpoints", ErrorClass::Conflict, error.message().unwrap_or_default());
+                let mut api =
+                    ApiError::new("ec2:DeleteVpcEndpoints", ErrorClass::Conflict, error.message().unwrap_or_default());
                 api.code = error.code().map(str::to_owned);
                 return Err(api);
             }
