@@ -1,2 +1,5 @@
-//! saiken
-fn main() {}
+//! The `saiken` command: see [`saiken::cli`].
+
+fn main() -> std::process::ExitCode {
+    saiken::cli::main()
+}

@@ -1,1 +1,12 @@
 //! The files a user writes: loaded, parsed with positions, decoded.
+//!
+//! `load` is the only edge; the rest is pure.
+
+mod decode;
+mod files;
+mod load;
+mod node;
+
+pub use files::{Component, EnvironmentFile, Meta, Moved, OutputFile, Parameter, ResourceFile, StackFile, TemplateFile};
+pub use load::{Loaded, Project, environments, load};
+pub use node::{Key, Node, NodeValue, Scalar};

@@ -1,1 +1,6 @@
 //! Reading the cloud: batches of all kinds in parallel, ownership, what could not be read.
+
+mod builder;
+mod collector;
+
+pub use collector::{Options, collect};

@@ -31,4 +31,7 @@ registry! {
     aws::ec2::subnet::Subnet,
     aws::ec2::volume::Volume,
     aws::ec2::vpc::Vpc,
+    aws::iam::role::Role,
+    aws::kms::key::Key,
+    aws::logs::log_group::LogGroup,
 }

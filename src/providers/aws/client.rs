@@ -33,6 +33,8 @@ pub struct Settings {
     pub endpoint: Option<String>,
     /// First pause between two looks at an object that is not usable yet; 2 seconds by default.
     pub poll: Option<Duration>,
+    /// No request rates of our own: for an emulator, which has no limits.
+    pub unlimited: bool,
 }
 
 /// Clients of all services in one region.
@@ -99,7 +101,7 @@ impl Session {
         Self {
             config,
             clients: Mutex::default(),
-            limits: Arc::default(),
+            limits: Arc::new(Limits::new(settings.unlimited)),
             poll: settings.poll.unwrap_or(Duration::from_secs(2)),
         }
     }

@@ -68,6 +68,6 @@ pub(super) async fn retag(cx: &Context, object: &Object, set: &Tags, remove: &[S
 }
 
 /// A map of attributes.
-pub(super) fn attributes<const N: usize>(pairs: [(&str, Value); N]) -> Map<String, Value> {
+pub(in crate::providers::aws) fn attributes<const N: usize>(pairs: [(&str, Value); N]) -> Map<String, Value> {
     pairs.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.to_owned(), v)).collect()
 }

@@ -1,1 +1,3 @@
 //! Identities and permissions.
+
+pub mod role;

@@ -1,1 +1,3 @@
 //! Keys.
+
+pub mod key;

@@ -1,0 +1,244 @@
+//! What the verbs share: files → desired → cloud → observed → plan.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::error::Failure;
+use super::shell::Shell;
+use super::{Format, Global};
+use crate::config::{self, Project};
+use crate::execute::record::RecordStore;
+use crate::expand;
+use crate::inventory;
+use crate::model::cloud::Cloud;
+use crate::model::desired::Desired;
+use crate::model::environment::{Environment, Provider};
+use crate::model::kind::Kinds;
+use crate::model::observed::Observed;
+use crate::model::plan::Plan;
+use crate::plan::{self, Inputs};
+use crate::providers::{self, aws};
+use crate::render;
+use crate::simulated::Simulated;
+
+/// The files of an environment, expanded.
+pub(crate) struct Declared {
+    /// The project's folder.
+    pub root: PathBuf,
+    /// What the files hold.
+    pub project: Project,
+    /// What they ask for.
+    pub desired: Desired,
+    /// All kinds.
+    pub kinds: Kinds,
+}
+
+impl Declared {
+    /// Loads and expands; prints all errors and warnings.
+    ///
+    /// # Errors
+    /// If the files have errors (all printed), or no environment was named and there are several.
+    pub fn load(global: &Global, shell: &Shell) -> Result<Self, Failure> {
+        let root = global.directory.clone();
+        let name = match &global.environment {
+            Some(name) => name.clone(),
+            None => only_environment(&root)?,
+        };
+        let loaded = config::load(&root, &name);
+        let mut diagnostics = loaded.diagnostics;
+        let kinds = providers::kinds();
+        let mut desired = None;
+        if let Some(project) = &loaded.project {
+            let (expanded, more) = expand::expand(project, &loaded.files, &kinds);
+            diagnostics.extend(more);
+            desired = expanded;
+        }
+        shell.diagnostics(&diagnostics, &loaded.files);
+        match (loaded.project, desired) {
+            (Some(project), Some(desired)) if !diagnostics.has_errors() => Ok(Self { root, project, desired, kinds }),
+            _ => Err(Failure::told()),
+        }
+    }
+
+    /// Refuses names that are not stacks.
+    ///
+    /// # Errors
+    /// With the names that there are.
+    pub fn check_stacks(&self, names: &[String]) -> Result<(), Failure> {
+        let known: Vec<&str> = self.desired.stacks.iter().map(|s| s.name.as_str()).collect();
+        match names.iter().find(|n| !known.contains(&n.as_str())) {
+            None => Ok(()),
+            Some(name) => {
+                let mut failure = Failure::usage(format!("there is no stack `{name}`"));
+                failure.help = crate::diagnostic::suggestion(name, known);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Folder of the environment's journal, lock and record.
+    pub fn state(&self) -> PathBuf {
+        self.root.join(&self.desired.environment.state).join(&self.desired.environment.name)
+    }
+
+    /// The simulated cloud of the environment.
+    ///
+    /// # Errors
+    /// If the environment has another provider, or the cloud's file is damaged.
+    pub fn simulated(&self) -> Result<Simulated, Failure> {
+        let environment = &self.desired.environment;
+        if environment.provider != Provider::Simulated {
+            return Err(Failure::usage(format!("the environment `{}` is not simulated", environment.name))
+                .help("choose one with `provider: simulated`, such as: saiken simulate -e local …"));
+        }
+        let dir = self.root.join(&environment.state);
+        Simulated::open(&dir, environment, &self.project.simulated, self.kinds.clone())
+            .map_err(|e| Failure::new("the simulated cloud can't be opened").because(e))
+    }
+}
+
+/// The only environment that can be used by itself.
+fn only_environment(root: &Path) -> Result<String, Failure> {
+    let names = config::environments(root);
+    match names.as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(Failure::new(format!("{} has no environment", root.join("environments").display()))
+            .help("saiken init makes a small project; -C names another folder")),
+        several => Err(Failure::usage("which environment?").help(format!("add -e with one of: {}", several.join(", ")))),
+    }
+}
+
+/// Files, cloud and record together.
+pub(crate) struct Live {
+    /// The files.
+    pub declared: Declared,
+    /// The cloud.
+    pub cloud: Arc<dyn Cloud>,
+    /// Account that the credentials belong to.
+    pub account: String,
+    /// Where the last-applied record is kept.
+    pub record: Arc<RecordStore>,
+}
+
+/// What a plan is limited to.
+pub(crate) struct PlanOptions<'a> {
+    /// Only these stacks; all if empty.
+    pub stacks: &'a [String],
+    /// Take everything down.
+    pub destroy: bool,
+}
+
+impl Live {
+    /// Connects, and checks the account before anything else is read or written.
+    ///
+    /// # Errors
+    /// If there are no valid credentials, or they belong to another account.
+    pub async fn connect(declared: Declared, shell: &Shell) -> Result<Self, Failure> {
+        let environment = &declared.desired.environment;
+        let cloud: Arc<dyn Cloud> = match environment.provider {
+            Provider::Simulated => Arc::new(declared.simulated()?),
+            Provider::Aws => Arc::new(connect_aws(environment).await),
+        };
+        let identity = cloud.identity().await.map_err(|e| {
+            let mut failure = Failure::cloud("the cloud does not accept the credentials", &e);
+            failure.help = Some("set AWS_PROFILE, or sign in again; `aws sts get-caller-identity` must work".to_owned());
+            failure
+        })?;
+        if let Some(expected) = environment.account.as_ref().filter(|a| **a != identity.account) {
+            return Err(Failure::new(format!(
+                "the credentials belong to account {}, but environment `{}` is account {expected}",
+                identity.account, environment.name
+            ))
+            .help(format!("use other credentials (these are of {})", identity.caller)));
+        }
+        let (record, warning) = RecordStore::open(&declared.state());
+        if let Some(warning) = warning {
+            shell.say(&format!("warning: {warning}"));
+        }
+        Ok(Self { account: identity.account, cloud, declared, record: Arc::new(record) })
+    }
+
+    /// Reads the cloud. What can't be read is part of the answer.
+    pub async fn observe(&self, deep: bool, global: &Global, shell: &Shell) -> Observed {
+        let declared = &self.declared;
+        let spinner = super::progress::spinner(shell, "reading the cloud");
+        let options = inventory::Options { deep, parallelism: usize::from(global.parallelism) };
+        let observed = inventory::collect(&*self.cloud, &declared.desired, &declared.kinds, &options).await;
+        spinner.finish_and_clear();
+        let calls: u64 = observed.calls.values().sum();
+        tracing::info!(objects = observed.objects.len(), calls, "read the cloud");
+        observed
+    }
+
+    /// Makes the plan.
+    ///
+    /// # Errors
+    /// None at present but for a clock that can't be read; kept so that callers need not change.
+    pub fn plan(&self, observed: &Observed, options: &PlanOptions<'_>) -> Result<Plan, Failure> {
+        let declared = &self.declared;
+        let environment = &declared.desired.environment;
+        if options.destroy {
+            let known: BTreeSet<&str> = declared
+                .desired
+                .stacks
+                .iter()
+                .map(|s| s.name.as_str())
+                .chain(observed.objects.iter().filter_map(|o| o.address()).map(|a| a.stack()))
+                .collect();
+            if let Some(name) = options.stacks.iter().find(|n| !known.contains(n.as_str())) {
+                let mut failure = Failure::usage(format!("there is no stack `{name}` in `{}`", environment.name));
+                failure.help = crate::diagnostic::suggestion(name, known);
+                return Err(failure);
+            }
+        }
+        let record = self.record.record();
+        Ok(plan::plan(&Inputs {
+            desired: &declared.desired,
+            observed,
+            record: record.as_ref(),
+            kinds: &declared.kinds,
+            id: &uuid::Uuid::now_v7().to_string(),
+            now: &jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            version: env!("CARGO_PKG_VERSION"),
+            account: &self.account,
+            stacks: options.stacks,
+            destroy: options.destroy,
+        }))
+    }
+
+    /// Fills in what the record lacks of objects that are as declared, so that later drift can be told from changes.
+    pub fn refresh_record(&self, plan: &Plan, observed: &Observed, shell: &Shell) {
+        self.record.refresh(plan, &self.declared.desired, observed);
+        if let Err(e) = self.record.save() {
+            shell.say(&format!("warning: the last-applied record can't be written ({e}); plans still work"));
+        }
+    }
+}
+
+async fn connect_aws(environment: &Environment) -> aws::Aws {
+    aws::Aws::connect(&aws::client::Settings {
+        region: environment.region.clone(),
+        role: environment.role.clone(),
+        unlimited: on_loopback(),
+        ..aws::client::Settings::default()
+    })
+    .await
+}
+
+/// Whether the endpoint override points at this machine: an emulator, which has no request limits.
+fn on_loopback() -> bool {
+    let Ok(endpoint) = std::env::var("AWS_ENDPOINT_URL") else { return false };
+    let host = endpoint.rsplit("://").next().unwrap_or_default();
+    ["127.0.0.1", "localhost", "[::1]"].iter().any(|l| host.starts_with(l))
+}
+
+/// Prints a plan in the form asked for.
+pub(crate) fn show_plan(plan: &Plan, global: &Global, shell: &Shell) {
+    let options = render::text::TextOptions { color: shell.color, width: shell.width() };
+    shell.data(&match global.format {
+        Format::Text => render::text::plan(plan, &options),
+        Format::Json => render::json::plan(plan),
+        Format::Markdown => render::markdown::plan(plan),
+    });
+}

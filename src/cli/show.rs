@@ -1,0 +1,136 @@
+//! `saiken show`
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::{Value, json};
+
+use super::error::Failure;
+use super::pipeline::{Declared, Live};
+use super::shell::Shell;
+use super::{FAILED, Format, Global, OK};
+use crate::model::observed::{Object, Observed, Status};
+use crate::model::value;
+
+/// Show what is there, by address, with ids and outputs
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Only these stacks or addresses
+    #[arg(value_name = "STACK|ADDRESS")]
+    only: Vec<String>,
+}
+
+pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -> Result<u8, Failure> {
+    let declared = Declared::load(global, shell)?;
+    let live = Live::connect(declared, shell).await?;
+    let observed = live.observe(false, global, shell).await;
+    let mut objects: Vec<&Object> = observed
+        .objects
+        .iter()
+        .filter(|o| o.status != Status::Deleting)
+        .filter(|o| o.address().is_some_and(|a| wanted(&arguments.only, a)))
+        .collect();
+    objects.sort_by_key(|o| (o.address().cloned(), o.generation()));
+    let outputs = outputs(&live, &observed);
+    match global.format {
+        Format::Json => {
+            let value = json!({
+                "environment": live.declared.desired.environment.name,
+                "provider": live.cloud.label(),
+                "account": live.account,
+                "objects": objects.iter().map(|o| as_json(o, &live)).collect::<Vec<_>>(),
+                "outputs": outputs,
+            });
+            shell.data(&format!("{value:#}\n"));
+        }
+        Format::Text | Format::Markdown => {
+            shell.data(&table(&objects, global.format));
+            if !outputs.is_empty() {
+                let lines: Vec<String> = outputs
+                    .iter()
+                    .map(|(k, v)| format!("{k} = {}\n", value::readable(&value::plain(v))))
+                    .collect();
+                shell.data(&format!("\nOutputs:\n{}", lines.concat()));
+            }
+        }
+    }
+    for ((kind, region), why) in &observed.unobserved {
+        shell.say(&format!("warning: {kind} in {region} could not be read: {why}"));
+    }
+    Ok(if observed.unobserved.is_empty() { OK } else { FAILED })
+}
+
+fn wanted(only: &[String], address: &crate::model::Address) -> bool {
+    only.is_empty() || only.iter().any(|o| o == address.stack() || o == address.as_str())
+}
+
+fn status(status: &Status) -> String {
+    match status {
+        Status::Ready => "ready".to_owned(),
+        Status::Pending(what) => format!("pending: {what}"),
+        Status::Failed(why) => format!("failed: {why}"),
+        Status::Deleting => "deleting".to_owned(),
+    }
+}
+
+fn table(objects: &[&Object], format: Format) -> String {
+    if objects.is_empty() {
+        return "nothing is there\n".to_owned();
+    }
+    let mut table = Table::new();
+    match format {
+        Format::Markdown => table.load_preset(presets::ASCII_MARKDOWN),
+        Format::Text | Format::Json => table.load_preset(presets::NOTHING),
+    };
+    table.set_content_arrangement(ContentArrangement::Disabled).set_header(["address", "kind", "id", "region", "status"]);
+    for object in objects {
+        let address = object.address().map(ToString::to_string).unwrap_or_default();
+        table.add_row([address, object.kind.clone(), object.id.clone(), object.region.clone(), status(&object.status)]);
+    }
+    let text: String = table.lines().map(|l| format!("{}\n", l.trim_end())).collect();
+    text
+}
+
+fn as_json(object: &Object, live: &Live) -> Value {
+    let mut spec = object.spec.clone();
+    if let (Some(kind), Some(map)) = (live.declared.kinds.get(&object.kind), spec.as_object_mut()) {
+        for field in kind.schema.fields.iter().filter(|f| f.sensitive) {
+            if let Some(value) = map.get_mut(&field.name) {
+                *value = Value::String("(sensitive)".to_owned());
+            }
+        }
+    }
+    json!({
+        "address": object.address(),
+        "kind": object.kind,
+        "id": object.id,
+        "region": object.region,
+        "generation": object.generation(),
+        "status": status(&object.status),
+        "attributes": object.attributes,
+        "spec": spec,
+    })
+}
+
+/// Outputs with what is known of the present objects.
+fn outputs(live: &Live, observed: &Observed) -> BTreeMap<String, Value> {
+    let by_address = observed.by_address();
+    let desired = &live.declared.desired;
+    let known = |token: value::Token<'_>| {
+        let object = by_address
+            .iter()
+            .find(|(address, _)| address.as_str() == token.address)
+            .and_then(|(_, objects)| objects.iter().rev().find(|o| o.status == Status::Ready))?;
+        object.attributes.get(token.attribute).or_else(|| object.spec.get(token.attribute)).cloned()
+    };
+    desired
+        .outputs
+        .iter()
+        .flat_map(|(stack, outputs)| outputs.iter().map(move |(name, output)| (format!("{stack}.{name}"), output)))
+        .map(|(name, output)| match output.sensitive {
+            true => (name, Value::String("(sensitive)".to_owned())),
+            false => (name, value::substitute(&output.value, &known).into_owned()),
+        })
+        .collect()
+}

@@ -1,0 +1,183 @@
+//! One step: announce it, make the request, call the cloud, take the result in.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::Inputs;
+use super::journal::Event;
+use super::report::{Events, Failure, Report, StepError, StepView};
+use super::spec::Secrets;
+use super::world::World;
+use crate::model::Address;
+use crate::model::cloud::{ApiError, Cloud, Watch};
+use crate::model::observed::Object;
+use crate::model::ownership::Owner;
+use crate::model::plan::{Action, Operation, Step};
+
+/// What all steps of a run share.
+pub(super) struct Runner<'a> {
+    pub(super) inputs: &'a Inputs<'a>,
+    pub(super) world: Mutex<World<'a>>,
+    pub(super) secrets: Secrets,
+}
+
+/// A step that succeeded.
+pub(super) struct StepDone {
+    pub(super) address: Address,
+    pub(super) operation: Operation,
+    pub(super) duration: Duration,
+    pub(super) warning: Option<String>,
+}
+
+struct StepWatch<'a> {
+    view: StepView<'a>,
+    events: &'a dyn Events,
+    hard: &'a CancellationToken,
+}
+
+impl Watch for StepWatch<'_> {
+    fn waiting(&self, what: &str) {
+        self.events.waiting(&self.view, what);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.hard.is_cancelled()
+    }
+}
+
+impl<'a> Runner<'a> {
+    pub(super) fn world(&self) -> MutexGuard<'_, World<'a>> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn view(&self, index: usize) -> StepView<'a> {
+        let step = &self.inputs.plan.steps[index];
+        let kind = self.inputs.plan.actions.get(step.action).map_or("", |a| a.kind.as_str());
+        StepView { index, address: &step.address, kind, operation: step.operation }
+    }
+
+    pub(super) async fn step(&self, index: usize) -> Result<StepDone, Failure> {
+        let (inputs, view) = (self.inputs, self.view(index));
+        let step = &inputs.plan.steps[index];
+        let begun = Instant::now();
+        let called = match inputs.journal.append(&[Event::Started { step: index }]).await {
+            Err(error) => Err(StepError::NotCalled(error.to_string())),
+            Ok(()) => {
+                inputs.events.started(&view);
+                match inputs.plan.actions.get(step.action) {
+                    Some(action) => self.call(step, action, view).await,
+                    None => Err(StepError::NotCalled("the plan is damaged: a step has no action".to_owned())),
+                }
+            }
+        };
+        let duration = begun.elapsed();
+        let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        match called {
+            Ok(object) => {
+                let finished = Event::Finished { step: index, object, milliseconds };
+                let warning = inputs.journal.append(&[finished]).await.err().map(|e| e.to_string());
+                inputs.events.finished(&view, duration);
+                Ok(StepDone { address: step.address.clone(), operation: step.operation, duration, warning })
+            }
+            Err(error) => {
+                let error = self.masked(error);
+                // If even this can't be written, the journal says "started", which is what a reader must assume anyway.
+                let _ = inputs.journal.append(&[failed(index, &error, milliseconds)]).await;
+                inputs.events.failed(&view, &error);
+                Err(Failure { address: step.address.clone(), operation: step.operation, error })
+            }
+        }
+    }
+
+    /// Makes the call of a step and takes its result in; returns the object's id.
+    async fn call(&self, step: &Step, action: &Action, view: StepView<'_>) -> Result<Option<String>, StepError> {
+        let cloud: &dyn Cloud = &*self.inputs.cloud;
+        let watch = StepWatch { view, events: &*self.inputs.events, hard: &self.inputs.hard };
+        let not_called = StepError::NotCalled;
+        match step.operation {
+            Operation::Create => {
+                let request = self.world().create_request(action).map_err(not_called)?;
+                let object = cloud.create(&request, &watch).await.map_err(StepError::Api)?;
+                Ok(Some(self.written(action, &request.owner, object)))
+            }
+            Operation::Update => {
+                let request = self.world().update_request(step, action).map_err(not_called)?;
+                let object = cloud.update(&request, &watch).await.map_err(StepError::Api)?;
+                Ok(Some(self.written(action, &request.desired.owner, object)))
+            }
+            Operation::Delete => {
+                let request = self.world().delete_request(step, action).map_err(not_called)?;
+                cloud.delete(&request, &watch).await.map_err(StepError::Api)?;
+                Ok(self.gone(step, action))
+            }
+            Operation::Own => {
+                let request = self.world().own_request(step, action).map_err(not_called)?;
+                cloud.own(&request).await.map_err(StepError::Api)?;
+                let before = request.object.owner.map(|o| o.address).filter(|a| *a != action.address);
+                if let (Some(before), Some(id)) = (before, &step.object) {
+                    self.inputs.record.remove(&before, id);
+                }
+                let object = request.owner.and_then(|owner| self.world().owned(step, action, owner));
+                if let Some(object) = object {
+                    self.note(action, &object);
+                }
+                Ok(step.object.clone())
+            }
+            Operation::Disown => {
+                let request = self.world().disown_request(step, action).map_err(not_called)?;
+                cloud.own(&request).await.map_err(StepError::Api)?;
+                Ok(self.gone(step, action))
+            }
+        }
+    }
+
+    fn written(&self, action: &Action, owner: &Owner, object: Object) -> String {
+        let object = self.world().written(action, owner, object);
+        self.note(action, &object);
+        object.id
+    }
+
+    fn note(&self, action: &Action, object: &Object) {
+        if let Some(kind) = self.inputs.kinds.get(&object.kind) {
+            self.inputs.record.put(&action.address, kind, object, &self.secrets);
+        }
+    }
+
+    fn gone(&self, step: &Step, action: &Action) -> Option<String> {
+        self.world().gone(step, action);
+        if let Some(id) = &step.object {
+            self.inputs.record.remove(&action.address, id);
+        }
+        step.object.clone()
+    }
+
+    fn masked(&self, error: StepError) -> StepError {
+        let hide = |text: String| self.secrets.hide(&text).into_owned();
+        match error {
+            StepError::Api(e) => StepError::Api(ApiError { message: hide(e.message), code: e.code.map(hide), ..e }),
+            StepError::NotCalled(text) => StepError::NotCalled(hide(text)),
+        }
+    }
+
+    /// Writes the record to disk; a trouble becomes a warning, once.
+    pub(super) async fn save_record(&self, report: &mut Report) {
+        let record = Arc::clone(&self.inputs.record);
+        let saved = tokio::task::spawn_blocking(move || record.save()).await;
+        if let Err(error) = saved.map_err(std::io::Error::other).and_then(|r| r) {
+            let text = format!("the last-applied record can't be written: {error}");
+            if !report.warnings.contains(&text) {
+                report.warnings.push(text);
+            }
+        }
+    }
+}
+
+fn failed(step: usize, error: &StepError, milliseconds: u64) -> Event {
+    let (class, request_id) = match error {
+        StepError::Api(e) => (Some(e.class), e.request_id.clone()),
+        StepError::NotCalled(_) => (None, None),
+    };
+    Event::Failed { step, error: error.to_string(), class, request_id, milliseconds }
+}

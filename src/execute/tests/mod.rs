@@ -1,0 +1,5 @@
+//! Whole runs against a cloud in memory, and the files that they leave.
+
+mod fake;
+mod files;
+mod runs;

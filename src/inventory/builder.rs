@@ -1,0 +1,170 @@
+//! The pure part: what to read, and what the answers mean.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use serde_json::Value;
+
+use crate::model::Address;
+use crate::model::desired::Desired;
+use crate::model::environment::Environment;
+use crate::model::kind::{KindDef, Kinds, Scope};
+use crate::model::observed::{Lookup, Object, Status};
+use crate::model::schema::Type;
+
+/// One batch to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Batch {
+    pub kind: &'static str,
+    pub region: String,
+    pub adopt: Vec<String>,
+}
+
+/// All kinds in all regions in use, global kinds once: also kinds that are not declared any more may have objects.
+pub(super) fn batches(desired: &Desired, kinds: &Kinds) -> Vec<Batch> {
+    let mut adopt: HashMap<(&str, &str), Vec<String>> = HashMap::new();
+    for resource in desired.resources.values() {
+        if let Some(id) = &resource.adopt {
+            adopt.entry((resource.kind.name, resource.region.as_str())).or_default().push(id.clone());
+        }
+    }
+    let regions = regions(desired);
+    let mut out = Vec::new();
+    for kind in kinds.iter() {
+        let regions: &[&str] = match kind.facts.scope {
+            Scope::Regional => &regions,
+            Scope::Global => &regions[..1],
+        };
+        for region in regions {
+            let adopt = adopt.remove(&(kind.name, *region)).unwrap_or_default();
+            out.push(Batch { kind: kind.name, region: (*region).to_owned(), adopt });
+        }
+    }
+    out
+}
+
+/// The main region first, then the environment's others and any that a resource names.
+fn regions(desired: &Desired) -> Vec<&str> {
+    let mut all = desired.environment.all_regions();
+    let mut seen: HashSet<&str> = all.iter().copied().collect();
+    for resource in desired.resources.values() {
+        if seen.insert(&resource.region) {
+            all.push(&resource.region);
+        }
+    }
+    all
+}
+
+/// Fields that cost a call an object, where the files declare them.
+pub(super) fn declared(desired: &Desired) -> BTreeMap<Address, BTreeSet<String>> {
+    let mut out = BTreeMap::new();
+    for (address, resource) in &desired.resources {
+        let fields: BTreeSet<String> = resource
+            .kind
+            .schema
+            .fields
+            .iter()
+            .filter(|f| f.deep && resource.spec.get(&f.name).is_some())
+            .map(|f| f.name.clone())
+            .collect();
+        if !fields.is_empty() {
+            out.insert(address.clone(), fields);
+        }
+    }
+    // An object that is to be renamed still carries its old address.
+    for (from, to) in &desired.moved {
+        if let Some(fields) = out.get(to).cloned() {
+            out.insert(from.clone(), fields);
+        }
+    }
+    out
+}
+
+/// All distinct questions that the desired specs ask.
+pub(super) fn lookups(desired: &Desired) -> BTreeSet<Lookup> {
+    let mut out = BTreeSet::new();
+    for resource in desired.resources.values() {
+        // `map_typed` may rewrite; a copy is looked at, since few specs hold lookups and specs are small.
+        let mut spec = resource.spec.clone();
+        resource.kind.schema.map_typed(&mut spec, &mut |ty, value| {
+            if let Some(lookup) = lookup_of(ty, value, &resource.region) {
+                out.insert(lookup);
+            }
+        });
+    }
+    out
+}
+
+/// The lookup that a value of this type stands for, if it is one.
+pub fn lookup_of(ty: &Type, value: &Value, region: &str) -> Option<Lookup> {
+    let map = value.as_object()?;
+    match ty {
+        Type::Ref(kind) if map.contains_key("tags") => Some(Lookup::new(kind, region, value)),
+        Type::Image => {
+            let mut query = map.clone();
+            query.remove("follow");
+            Some(Lookup::new("image", region, &Value::Object(query)))
+        }
+        _ => None,
+    }
+}
+
+/// Drops what is not ours, and turns the ids of owned objects into their addresses.
+pub(super) fn build(mut objects: Vec<Object>, environment: &Environment, kinds: &Kinds, adopt: &HashSet<String>) -> Vec<Object> {
+    let mut seen: HashSet<(String, String)> = HashSet::new();
+    objects.retain(|o| {
+        let ours = o.owner.as_ref().is_some_and(|w| w.project == environment.project && w.environment == environment.name);
+        let asked = adopt.contains(&o.id) || o.identifiers.iter().any(|i| adopt.contains(i));
+        (ours || asked) && seen.insert((o.kind.clone(), o.id.clone()))
+    });
+    for object in &mut objects {
+        let foreign = object
+            .owner
+            .as_ref()
+            .is_some_and(|w| w.project != environment.project || w.environment != environment.name);
+        if foreign {
+            // Another environment's: it can be looked at for adoption, but its address means nothing here.
+            object.owner = None;
+        }
+    }
+    let names = names(&objects);
+    for object in &mut objects {
+        let Some(kind) = kinds.get(&object.kind) else { continue };
+        map_to_addresses(kind, &mut object.spec, &names);
+    }
+    objects.sort_by(|a, b| (a.address(), &a.kind, a.generation(), &a.id).cmp(&(b.address(), &b.kind, b.generation(), &b.id)));
+    objects
+}
+
+type Names = HashMap<(String, String), Address>;
+
+/// Ids and other identifiers of the current object at each address.
+fn names(objects: &[Object]) -> Names {
+    let mut current: HashMap<&Address, &Object> = HashMap::new();
+    for object in objects.iter().filter(|o| o.status != Status::Deleting) {
+        let Some(address) = object.address() else { continue };
+        let rank = |o: &Object| (o.status == Status::Ready, o.generation());
+        match current.get(address) {
+            Some(other) if rank(other) >= rank(object) => {}
+            _ => {
+                current.insert(address, object);
+            }
+        }
+    }
+    let mut names = HashMap::new();
+    for (address, object) in current {
+        for text in std::iter::once(&object.id).chain(&object.identifiers) {
+            names.insert((object.kind.clone(), text.clone()), address.clone());
+        }
+    }
+    names
+}
+
+fn map_to_addresses(kind: &KindDef, spec: &mut Value, names: &Names) {
+    kind.schema.map_refs(spec, &mut |target, value| {
+        let id = value.get("id").and_then(Value::as_str);
+        if let Some(address) = id.and_then(|id| names.get(&(target.to_owned(), id.to_owned()))) {
+            *value = Value::String(address.to_string());
+        }
+    });
+}

@@ -1,0 +1,146 @@
+//! What goes: objects that are no longer declared, who refers to them, and what must not be touched because of that.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::Value;
+
+use crate::model::Address;
+use crate::model::observed::Object;
+use crate::model::plan::Refusal;
+
+use super::classify::{Decisions, Verdict};
+use super::diff::visit_refs;
+use super::world::World;
+
+/// Objects at an address that is not declared (or is to be taken down).
+pub(super) struct Gone<'a> {
+    pub address: &'a Address,
+    /// Newest first.
+    pub objects: Vec<&'a Object>,
+    pub forget: bool,
+}
+
+/// All that goes in the planned stacks.
+pub(super) fn gone<'a>(world: &World<'a>) -> Vec<Gone<'a>> {
+    let inputs = world.inputs;
+    world
+        .objects
+        .iter()
+        .filter(|(address, _)| world.selected(address))
+        .filter(|(address, _)| inputs.destroy || !inputs.desired.resources.contains_key(**address))
+        .map(|(address, objects)| Gone {
+            address,
+            objects: objects.iter().rev().copied().collect(),
+            forget: inputs.desired.forget.contains(*address),
+        })
+        .collect()
+}
+
+/// Who refers to which object, by what was read. References that are dropped with their target are left out.
+#[derive(Default)]
+pub(super) struct Users<'a>(HashMap<(&'a str, &'a str), Vec<&'a Object>>);
+
+impl<'a> Users<'a> {
+    pub fn new(world: &'a World<'a>) -> Self {
+        let mut by_id: HashMap<&str, Vec<&Object>> = HashMap::new();
+        for object in world.objects.values().flatten() {
+            for id in std::iter::once(&object.id).chain(&object.identifiers) {
+                by_id.entry(id).or_default().push(object);
+            }
+        }
+        let mut users: HashMap<(&str, &str), Vec<&Object>> = HashMap::new();
+        for user in world.objects.values().flatten() {
+            let Some(kind) = world.inputs.kinds.get(&user.kind) else { continue };
+            let mut add = |target: &'a Object| {
+                if !std::ptr::eq(target, *user) {
+                    let list = users.entry((&target.kind, &target.id)).or_default();
+                    if !list.iter().any(|u| std::ptr::eq(*u, *user)) {
+                        list.push(user);
+                    }
+                }
+            };
+            for field in kind.schema.fields.iter().filter(|f| !kind.facts.loose_refs.contains(&f.name.as_str())) {
+                let Some(value) = user.spec.get(&field.name) else { continue };
+                visit_refs(&field.ty, value, &mut |target| match target {
+                    Value::String(address) => {
+                        if let Ok(present) = Address::parse(world.present(address)) {
+                            world.at(&present).iter().for_each(|o| add(o));
+                        }
+                    }
+                    other => {
+                        if let Some(id) = other.get("id").and_then(Value::as_str) {
+                            by_id.get(id).into_iter().flatten().for_each(|o| add(o));
+                        }
+                    }
+                });
+            }
+        }
+        Self(users)
+    }
+
+    /// Objects that refer to this one.
+    pub fn of<'s>(&'s self, object: &'s Object) -> &'s [&'a Object] {
+        self.0.get(&(object.kind.as_str(), object.id.as_str())).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Addresses to hold because what still refers to them is held or was not read.
+pub(super) fn to_hold(
+    world: &World<'_>,
+    decisions: &Decisions<'_>,
+    gone: &[Gone<'_>],
+    users: &Users<'_>,
+    forced: &BTreeMap<Address, String>,
+) -> BTreeMap<Address, String> {
+    let mut more = BTreeMap::new();
+    let held_user = |object: &Object| {
+        users.of(object).iter().find_map(|user| {
+            let address = world.present(user.address()?.as_str());
+            let held = forced.contains_key(address)
+                || decisions.get(address).is_some_and(|d| matches!(d.verdict, Verdict::Held(_)));
+            held.then(|| format!("{address} is held and may still refer to it"))
+        })
+    };
+    for going in gone.iter().filter(|g| !forced.contains_key(g.address)) {
+        let Some(newest) = going.objects.first() else { continue };
+        let why = if world.inputs.kinds.get(&newest.kind).is_none() {
+            Some(format!("this version knows no kind {}", newest.kind))
+        } else if going.forget {
+            None
+        } else {
+            world
+                .unread_user(&newest.kind, &newest.region)
+                .map(|(kind, region, why)| format!("{kind} could not be read in {region} and may refer to it: {why}"))
+                .or_else(|| going.objects.iter().find_map(|o| held_user(o)))
+        };
+        if let Some(why) = why {
+            more.insert(going.address.clone(), why);
+        }
+    }
+    for decision in decisions.list.iter().filter(|d| !matches!(d.verdict, Verdict::Held(_) | Verdict::Absent)) {
+        let old = decision.current.filter(|_| matches!(decision.verdict, Verdict::Replace(_)));
+        if let Some(why) = old.iter().chain(&decision.leftovers).find_map(|o| held_user(o))
+            && !forced.contains_key(&decision.resource.address)
+        {
+            more.insert(decision.resource.address.clone(), why);
+        }
+    }
+    more
+}
+
+/// Refusals: objects of stacks that are not planned refer to what would go.
+pub(super) fn refuse_used(world: &World<'_>, gone: &[&Gone<'_>], users: &Users<'_>) -> Vec<Refusal> {
+    let mut refused = Vec::new();
+    for going in gone.iter().filter(|g| !g.forget) {
+        let user =
+            going.objects.iter().flat_map(|o| users.of(o)).filter_map(|u| u.address()).find(|a| !world.selected(a));
+        if let Some(user) = user {
+            refused.push(Refusal {
+                address: going.address.clone(),
+                reason: format!("{user} still refers to it"),
+                help: format!("name stack {} too", user.stack()),
+            });
+        }
+    }
+    refused
+}

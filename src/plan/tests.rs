@@ -1,0 +1,6 @@
+//! The planner's promises, on small kinds of their own.
+
+mod kinds;
+mod model;
+mod properties;
+mod rules;

@@ -1,0 +1,428 @@
+//! `role`: an identity for servers and services, with its policies and, if wanted, an instance profile of the same name.
+//!
+//! Belongs to the whole account. Its name is its id and derives from the address, so a run that ended early finds its
+//! role again. Only `path` makes a new role necessary.
+//!
+//! All roles with their policies, tags and profiles come in pages of 1,000 from one API; `description` and `max_session`
+//! are not in them, and cost a call a role where they are declared. Inline and managed policies are managed whole where
+//! they are declared: what somebody adds by hand is taken away again.
+//! API: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>
+
+use std::collections::BTreeMap;
+use std::time::Duration as Time;
+
+use async_trait::async_trait;
+use aws_sdk_iam::types::{EntityType, RoleDetail, Tag};
+use percent_encoding::percent_decode_str;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::model::cloud::{ApiError, ErrorClass};
+use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
+use crate::model::observed::{Object, Status};
+use crate::model::types::{Duration, PolicyDocument};
+use crate::providers::aws::client::Context;
+use crate::providers::aws::ec2::attributes;
+use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Tags, Update};
+
+/// The kind `role`.
+pub struct Role;
+
+/// An identity for servers and services.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// Who may take it on: a policy with `sts:AssumeRole`.
+    pub trust: PolicyDocument,
+    /// What it is for; 1,000 characters at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000), extend("x-deep" = true))]
+    pub description: Option<String>,
+    /// Path, `/` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-change" = "replace"))]
+    pub path: Option<String>,
+    /// Longest session, 1 to 12 hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-deep" = true))]
+    pub max_session: Option<Duration>,
+    /// ARN of the policy that bounds its permissions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions_boundary: Option<String>,
+    /// Policies of its own, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policies: Option<BTreeMap<String, PolicyDocument>>,
+    /// ARNs of managed policies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-unordered" = true))]
+    pub managed_policies: Option<Vec<String>>,
+    /// Whether servers can run under it: an instance profile of the same name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-change" = "interrupts"))]
+    pub instance_profile: Option<bool>,
+    /// Tags.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+impl Kind for Role {
+    const NAME: &'static str = "role";
+    type Spec = Spec;
+
+    fn facts() -> Facts {
+        Facts {
+            title: "role",
+            service: "iam",
+            reference: "https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html",
+            scope: Scope::Global,
+            data_bearing: false,
+            replacement: Replacement::CreateFirst,
+            serves: true,
+            attributes: const {
+                &[
+                    Attribute::stable("id", "Its name"),
+                    Attribute::stable("name", "Name"),
+                    Attribute::stable("arn", "ARN"),
+                    Attribute::stable("unique_id", "Id that is never given again, AROA…"),
+                    Attribute::stable("instance_profile_name", "Name of the instance profile"),
+                    Attribute::stable("instance_profile_arn", "ARN of the instance profile"),
+                ]
+            },
+            permissions: Permissions {
+                read: &["iam:GetAccountAuthorizationDetails", "iam:GetRole"],
+                create: &[
+                    "iam:CreateRole",
+                    "iam:TagRole",
+                    "iam:PutRolePolicy",
+                    "iam:AttachRolePolicy",
+                    "iam:CreateInstanceProfile",
+                    "iam:TagInstanceProfile",
+                    "iam:AddRoleToInstanceProfile",
+                    "iam:GetInstanceProfile",
+                ],
+                update: &[
+                    "iam:UpdateAssumeRolePolicy",
+                    "iam:UpdateRole",
+                    "iam:PutRolePermissionsBoundary",
+                    "iam:DeleteRolePermissionsBoundary",
+                    "iam:PutRolePolicy",
+                    "iam:DeleteRolePolicy",
+                    "iam:AttachRolePolicy",
+                    "iam:DetachRolePolicy",
+                    "iam:CreateInstanceProfile",
+                    "iam:AddRoleToInstanceProfile",
+                    "iam:RemoveRoleFromInstanceProfile",
+                    "iam:DeleteInstanceProfile",
+                    "iam:TagRole",
+                    "iam:UntagRole",
+                ],
+                delete: &[
+                    "iam:ListRolePolicies",
+                    "iam:ListAttachedRolePolicies",
+                    "iam:ListInstanceProfilesForRole",
+                    "iam:DeleteRolePolicy",
+                    "iam:DetachRolePolicy",
+                    "iam:RemoveRoleFromInstanceProfile",
+                    "iam:DeleteInstanceProfile",
+                    "iam:DeleteRole",
+                ],
+            },
+            name_limit: 64,
+            creation_seconds: 8,
+            deletion_seconds: 2,
+            quota: 1000,
+            zone_field: None,
+            loose_refs: &[],
+        }
+    }
+
+    fn validate(spec: &Spec, problems: &mut Problems) {
+        if let Some(session) = &spec.max_session
+            && session.seconds() > 0
+            && !(3600..=43_200).contains(&session.seconds())
+        {
+            problems.add("max_session", format!("`{session}` is not between 1 and 12 hours"), "write 1h to 12h");
+        }
+        if let Some(path) = spec.path.as_deref().filter(|p| !p.starts_with('/') || !p.ends_with('/')) {
+            problems.add("path", format!("`{path}` does not begin and end with `/`"), "write /service/, for one");
+        }
+        if spec.trust.value().get("Statement").is_none() {
+            problems.add("trust", "the policy has no `Statement`", "say who may take the role on");
+        }
+    }
+}
+
+#[async_trait]
+impl AwsKind for Role {
+    async fn read(cx: &Context, read: &Read<'_>) -> Result<Vec<Found<Spec>>, ApiError> {
+        let request = cx.clients.iam.get_account_authorization_details().filter(EntityType::Role).max_items(1000);
+        let pages = cx.pages("iam:GetAccountAuthorizationDetails", request.into_paginator().send()).await?;
+        let mut out = Vec::new();
+        for role in pages.iter().flat_map(|p| p.role_detail_list()) {
+            let tags: Tags = role.tags().iter().map(|t| (t.key().to_owned(), t.value().to_owned())).collect();
+            if read.selection.matches(role.role_name().unwrap_or_default(), &tags) {
+                out.push(found(cx, read, role, tags).await?);
+            }
+        }
+        Ok(out)
+    }
+
+    async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
+        let (iam, spec) = (&cx.clients.iam, want.spec);
+        let request = iam
+            .create_role()
+            .role_name(want.name)
+            .assume_role_policy_document(spec.trust.to_json())
+            .set_description(spec.description.clone())
+            .set_path(spec.path.clone())
+            .set_max_session_duration(session(spec))
+            .set_permissions_boundary(spec.permissions_boundary.clone())
+            .set_tags(Some(to_tags(want.tags)?));
+        cx.call("iam:CreateRole", request.send()).await?;
+        settle_policies(cx, want.name, spec, None).await?;
+        if spec.instance_profile == Some(true) {
+            add_profile(cx, want.name, spec, want.tags).await?;
+            let what = "the instance profile to be seen";
+            cx.wait(want.watch, what, Time::from_secs(120), || async {
+                let answer = cx
+                    .call("iam:GetInstanceProfile", iam.get_instance_profile().instance_profile_name(want.name).send())
+                    .await;
+                match answer {
+                    Ok(answer) => Ok(answer.instance_profile().filter(|p| !p.roles().is_empty()).map(|_| ())),
+                    Err(e) if e.class == ErrorClass::NotFound => Ok(None),
+                    Err(e) => Err(e),
+                }
+            })
+            .await?;
+        }
+        Ok(want.name.to_owned())
+    }
+
+    async fn update(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError> {
+        let (iam, spec, name) = (&cx.clients.iam, update.want.spec, update.id);
+        if update.changed("trust") {
+            let request = iam.update_assume_role_policy().role_name(name).policy_document(spec.trust.to_json());
+            cx.call("iam:UpdateAssumeRolePolicy", request.send()).await?;
+        }
+        if update.changed("description") || update.changed("max_session") {
+            let description = spec.description.clone().or_else(|| update.before.description.clone());
+            let request = iam
+                .update_role()
+                .role_name(name)
+                .set_description(description)
+                .set_max_session_duration(session(spec).or_else(|| session(update.before)));
+            cx.call("iam:UpdateRole", request.send()).await?;
+        }
+        if let Some(boundary) = spec.permissions_boundary.as_ref().filter(|_| update.changed("permissions_boundary")) {
+            let request = iam.put_role_permissions_boundary().role_name(name).permissions_boundary(boundary);
+            cx.call("iam:PutRolePermissionsBoundary", request.send()).await?;
+        }
+        if update.changed("policies") || update.changed("managed_policies") {
+            settle_policies(cx, name, spec, Some(update.before)).await?;
+        }
+        if update.changed("instance_profile") {
+            match spec.instance_profile {
+                Some(true) => add_profile(cx, name, spec, update.want.tags).await?,
+                Some(false) => remove_profiles(cx, name).await?,
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete(cx: &Context, delete: &Delete<'_, Spec>) -> Result<(), ApiError> {
+        let (iam, name) = (&cx.clients.iam, delete.id);
+        remove_profiles(cx, name).await?;
+        let pages =
+            cx.pages("iam:ListAttachedRolePolicies", iam.list_attached_role_policies().role_name(name).into_paginator().send()).await?;
+        for arn in pages.iter().flat_map(|p| p.attached_policies()).filter_map(|p| p.policy_arn()) {
+            detach(cx, name, arn).await?;
+        }
+        let pages = cx.pages("iam:ListRolePolicies", iam.list_role_policies().role_name(name).into_paginator().send()).await?;
+        for policy in pages.iter().flat_map(|p| p.policy_names()) {
+            remove_policy(cx, name, policy).await?;
+        }
+        cx.call("iam:DeleteRole", iam.delete_role().role_name(name).send()).await.map(|_| ())
+    }
+
+    async fn retag(cx: &Context, object: &Object, set: &Tags, remove: &[String]) -> Result<(), ApiError> {
+        let iam = &cx.clients.iam;
+        if !set.is_empty() {
+            let request = iam.tag_role().role_name(&object.id).set_tags(Some(to_tags(set)?));
+            cx.call("iam:TagRole", request.send()).await?;
+        }
+        if !remove.is_empty() {
+            let request = iam.untag_role().role_name(&object.id).set_tag_keys(Some(remove.to_vec()));
+            cx.call("iam:UntagRole", request.send()).await?;
+        }
+        Ok(())
+    }
+}
+
+fn to_tags(tags: &Tags) -> Result<Vec<Tag>, ApiError> {
+    tags.iter()
+        .map(|(k, v)| Tag::builder().key(k).value(v).build())
+        .collect::<Result<_, _>>()
+        .map_err(|e| ApiError::new("iam:TagRole", ErrorClass::Invalid, e.to_string()))
+}
+
+fn session(spec: &Spec) -> Option<i32> {
+    spec.max_session.as_ref().and_then(|d| i32::try_from(d.seconds()).ok())
+}
+
+/// A policy as this API gives it: JSON, percent-encoded.
+fn policy(text: &str) -> Result<PolicyDocument, ApiError> {
+    let plain = percent_decode_str(text).decode_utf8_lossy();
+    PolicyDocument::from_json(&plain)
+        .map_err(|e| ApiError::new("iam:GetAccountAuthorizationDetails", ErrorClass::Other, e))
+}
+
+async fn found(cx: &Context, read: &Read<'_>, role: &RoleDetail, tags: Tags) -> Result<Found<Spec>, ApiError> {
+    let name = role.role_name().unwrap_or_default().to_owned();
+    let mut unread = Vec::new();
+    let (mut description, mut max_session) = (None, None);
+    if read.wants("description", &tags) || read.wants("max_session", &tags) {
+        let answer = cx.call("iam:GetRole", cx.clients.iam.get_role().role_name(&name).send()).await?;
+        if let Some(role) = answer.role() {
+            description = Some(role.description().unwrap_or_default().to_owned());
+            let seconds = role.max_session_duration().and_then(|s| u64::try_from(s).ok()).unwrap_or(3600);
+            max_session = Some(Duration::from_seconds(seconds));
+        }
+    } else {
+        unread.extend(["description", "max_session"]);
+    }
+    let mut policies = BTreeMap::new();
+    for detail in role.role_policy_list() {
+        let key = detail.policy_name().unwrap_or_default().to_owned();
+        policies.insert(key, policy(detail.policy_document().unwrap_or_default())?);
+    }
+    let managed = role.attached_managed_policies().iter().filter_map(|p| p.policy_arn()).map(str::to_owned).collect();
+    let profile = role.instance_profile_list().iter().find(|p| p.instance_profile_name() == name);
+    let arn = role.arn().unwrap_or_default().to_owned();
+    let mut identifiers = vec![arn.clone()];
+    identifiers.extend(profile.map(|p| p.arn().to_owned()));
+    Ok(Found {
+        identifiers,
+        attributes: attributes([
+            ("id", json!(name)),
+            ("name", json!(name)),
+            ("arn", json!(arn)),
+            ("unique_id", json!(role.role_id())),
+            ("instance_profile_name", json!(profile.map(|p| p.instance_profile_name()))),
+            ("instance_profile_arn", json!(profile.map(|p| p.arn()))),
+        ]),
+        spec: Spec {
+            trust: policy(role.assume_role_policy_document().unwrap_or_default())?,
+            description,
+            path: role.path().map(str::to_owned),
+            max_session,
+            permissions_boundary: role
+                .permissions_boundary()
+                .and_then(|b| b.permissions_boundary_arn())
+                .map(str::to_owned),
+            policies: Some(policies),
+            managed_policies: Some(managed),
+            instance_profile: Some(profile.is_some()),
+            tags: None,
+        },
+        status: Status::Ready,
+        tags,
+        unread,
+        id: name,
+    })
+}
+
+/// Puts what is wanted, then takes away what is too much.
+async fn settle_policies(cx: &Context, name: &str, spec: &Spec, before: Option<&Spec>) -> Result<(), ApiError> {
+    let iam = &cx.clients.iam;
+    if let Some(policies) = &spec.policies {
+        let have = before.and_then(|b| b.policies.clone()).unwrap_or_default();
+        for (key, document) in policies.iter().filter(|(k, d)| have.get(*k) != Some(d)) {
+            let request = iam.put_role_policy().role_name(name).policy_name(key).policy_document(document.to_json());
+            cx.call("iam:PutRolePolicy", request.send()).await?;
+        }
+        for key in have.keys().filter(|k| !policies.contains_key(*k)) {
+            remove_policy(cx, name, key).await?;
+        }
+    }
+    if let Some(managed) = &spec.managed_policies {
+        let have = before.and_then(|b| b.managed_policies.clone()).unwrap_or_default();
+        for arn in managed.iter().filter(|a| !have.contains(a)) {
+            let request = iam.attach_role_policy().role_name(name).policy_arn(arn);
+            cx.call("iam:AttachRolePolicy", request.send()).await?;
+        }
+        for arn in have.iter().filter(|a| !managed.contains(a)) {
+            detach(cx, name, arn).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn remove_policy(cx: &Context, name: &str, policy: &str) -> Result<(), ApiError> {
+    let request = cx.clients.iam.delete_role_policy().role_name(name).policy_name(policy);
+    cx.call("iam:DeleteRolePolicy", request.send()).await.map(|_| ())
+}
+
+async fn detach(cx: &Context, name: &str, arn: &str) -> Result<(), ApiError> {
+    let request = cx.clients.iam.detach_role_policy().role_name(name).policy_arn(arn);
+    cx.call("iam:DetachRolePolicy", request.send()).await.map(|_| ())
+}
+
+/// Makes the instance profile, or finishes one that a run left without its role.
+async fn add_profile(cx: &Context, name: &str, spec: &Spec, tags: &Tags) -> Result<(), ApiError> {
+    let iam = &cx.clients.iam;
+    let request = iam
+        .create_instance_profile()
+        .instance_profile_name(name)
+        .set_path(spec.path.clone())
+        .set_tags(Some(to_tags(tags)?));
+    match cx.call("iam:CreateInstanceProfile", request.send()).await {
+        Err(e) if e.class == ErrorClass::Conflict => {}
+        other => {
+            other?;
+        }
+    }
+    let request = iam.add_role_to_instance_profile().instance_profile_name(name).role_name(name);
+    match cx.call("iam:AddRoleToInstanceProfile", request.send()).await {
+        // A profile holds one role: it is there already.
+        Err(e) if e.code.as_deref().is_some_and(|c| c.starts_with("LimitExceeded")) => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
+async fn remove_profiles(cx: &Context, name: &str) -> Result<(), ApiError> {
+    let iam = &cx.clients.iam;
+    let request = iam.list_instance_profiles_for_role().role_name(name).into_paginator();
+    let pages = cx.pages("iam:ListInstanceProfilesForRole", request.send()).await?;
+    for profile in pages.iter().flat_map(|p| p.instance_profiles()) {
+        let profile = profile.instance_profile_name();
+        let request = iam.remove_role_from_instance_profile().instance_profile_name(profile).role_name(name);
+        cx.call("iam:RemoveRoleFromInstanceProfile", request.send()).await?;
+        // One of another name is somebody else's.
+        if profile == name {
+            let request = iam.delete_instance_profile().instance_profile_name(profile);
+            cx.call("iam:DeleteInstanceProfile", request.send()).await?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::aws::kind::Selection;
+
+    #[test]
+    fn policies_are_decoded_from_the_api_form() {
+        let encoded = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%7D%5D%7D";
+        assert_eq!(policy(encoded).unwrap().value()["Statement"][0]["Effect"], "Allow");
+        assert!(policy("x").is_err());
+    }
+
+    #[test]
+    fn names_select_by_id() {
+        let ids = ["a".to_owned()];
+        assert!(Selection::Ids(&ids).matches("a", &Tags::new()) && !Selection::Ids(&ids).matches("b", &Tags::new()));
+    }
+}

@@ -1,0 +1,65 @@
+//! Settings of the simulated cloud: the `simulated:` part of an environment.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::faults::Fault;
+use crate::model::environment::Environment;
+
+/// Settings of the simulated cloud.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Its name: environments with the same one share a cloud, as environments share an account.
+    pub cloud: String,
+    /// Source of everything random.
+    pub seed: u64,
+    /// Account id.
+    pub account: String,
+    /// Zones by region; regions that an environment uses and that are not named here have the zones a, b and c.
+    pub regions: BTreeMap<String, Vec<String>>,
+    /// Most objects of a kind in one region, in place of the kinds' own quotas.
+    pub quotas: BTreeMap<String, u32>,
+    /// Number of reads that do not see a new object yet.
+    pub lag_reads: u32,
+    /// Faults, tried in order.
+    pub faults: Vec<Fault>,
+    /// Virtual seconds that pass in one real second; 0 lets no real time pass.
+    pub speed: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            cloud: "cloud".to_owned(),
+            seed: 1,
+            account: "000000000000".to_owned(),
+            regions: BTreeMap::new(),
+            quotas: BTreeMap::new(),
+            lag_reads: 0,
+            faults: Vec::new(),
+            speed: 0,
+        }
+    }
+}
+
+impl Settings {
+    /// Gives every region in use its zones.
+    pub(super) fn complete(&mut self, environment: &Environment) {
+        for region in environment.all_regions() {
+            let zones = self.regions.entry(region.to_owned()).or_insert_with(|| {
+                let letters = if region == "ap-northeast-1" { ["a", "c", "d"] } else { ["a", "b", "c"] };
+                letters.iter().map(|l| format!("{region}{l}")).collect()
+            });
+            if region == environment.region {
+                for zone in &environment.zones {
+                    if zone.starts_with(region) && !zones.contains(zone) {
+                        zones.push(zone.clone());
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! A project in a temporary folder, on the simulated cloud, driven through the library.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use saiken::execute::record::RecordStore;
+use saiken::execute::{self, Header, Inputs, Journal, Report, Unseen};
+use saiken::model::cloud::Cloud;
+use saiken::model::desired::Desired;
+use saiken::model::kind::Kinds;
+use saiken::model::observed::Observed;
+use saiken::model::plan::Plan;
+use saiken::simulated::Simulated;
+use saiken::{config, diagnostic, expand, inventory, plan, providers};
+use tokio_util::sync::CancellationToken;
+
+/// A project and its simulated cloud.
+pub struct Project {
+    dir: tempfile::TempDir,
+    /// All kinds.
+    pub kinds: Kinds,
+    runtime: tokio::runtime::Runtime,
+    runs: std::cell::Cell<u32>,
+}
+
+impl Project {
+    /// Writes these files (path, text); `environments/test.yaml` must be among them.
+    pub fn new(files: &[(&str, &str)]) -> Self {
+        let project = Self {
+            dir: tempfile::tempdir().unwrap(),
+            kinds: providers::kinds(),
+            runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap(),
+            runs: std::cell::Cell::new(0),
+        };
+        for (path, text) in files {
+            project.write(path, text);
+        }
+        project
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes a file.
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.root().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// Loads and expands; panics with the rendered errors.
+    pub fn desired(&self) -> (config::Project, Desired) {
+        let loaded = config::load(self.root(), "test");
+        let mut diagnostics = loaded.diagnostics;
+        let project = loaded.project.unwrap_or_else(|| {
+            panic!("{}", diagnostic::render(&diagnostics, &loaded.files, false));
+        });
+        let (desired, more) = expand::expand(&project, &loaded.files, &self.kinds);
+        diagnostics.extend(more);
+        match desired {
+            Some(desired) if !diagnostics.has_errors() => (project, desired),
+            _ => panic!("{}", diagnostic::render(&diagnostics, &loaded.files, false)),
+        }
+    }
+
+    /// Folder of the journal and the record.
+    pub fn state(&self) -> PathBuf {
+        self.root().join(".saiken/test")
+    }
+
+    /// The simulated cloud.
+    pub fn cloud(&self) -> Arc<dyn Cloud> {
+        let (project, desired) = self.desired();
+        let dir = self.root().join(".saiken");
+        Arc::new(Simulated::open(&dir, &desired.environment, &project.simulated, self.kinds.clone()).unwrap())
+    }
+
+    /// Reads the cloud.
+    pub fn observe(&self) -> Observed {
+        let (_, desired) = self.desired();
+        let cloud = self.cloud();
+        let options = inventory::Options { deep: false, parallelism: 16 };
+        self.runtime.block_on(inventory::collect(&*cloud, &desired, &self.kinds, &options))
+    }
+
+    /// Plans.
+    pub fn plan(&self, stacks: &[&str], destroy: bool) -> Plan {
+        let (_, desired) = self.desired();
+        let observed = self.observe();
+        let (record, _) = RecordStore::new(&self.state()).load();
+        let stacks: Vec<String> = stacks.iter().map(|s| (*s).to_owned()).collect();
+        self.runs.set(self.runs.get() + 1);
+        plan::plan(&plan::Inputs {
+            desired: &desired,
+            observed: &observed,
+            record: record.as_ref(),
+            kinds: &self.kinds,
+            id: &format!("plan-{}", self.runs.get()),
+            now: "2026-11-23T00:00:00Z",
+            version: "test",
+            account: "000000000000",
+            stacks: &stacks,
+            destroy,
+        })
+    }
+
+    /// Plans and applies; everything must succeed.
+    pub fn apply(&self, stacks: &[&str], destroy: bool) -> Plan {
+        let plan = self.plan(stacks, destroy);
+        assert!(plan.refused.is_empty() && plan.held.is_empty(), "{:?} {:?}", plan.refused, plan.held);
+        let report = self.execute(&plan);
+        assert!(report.succeeded(), "{:#?}", report.failed);
+        plan
+    }
+
+    /// Carries out a plan.
+    pub fn execute(&self, plan: &Plan) -> Report {
+        let (_, desired) = self.desired();
+        let observed = self.observe();
+        let cloud = self.cloud();
+        let header =
+            Header { plan: plan.id.clone(), who: "test@test".into(), command: "apply".into(), commit: None };
+        let journal = Journal::create(&self.state(), &header, Vec::new()).unwrap();
+        let record = RecordStore::new(&self.state());
+        self.runtime
+            .block_on(execute::run(Inputs {
+                plan,
+                desired: &desired,
+                observed: &observed,
+                kinds: &self.kinds,
+                cloud,
+                journal: &journal,
+                record: &record,
+                parallelism: 16,
+                cancel: CancellationToken::new(),
+                hard: CancellationToken::new(),
+                events: &Unseen,
+            }))
+            .unwrap()
+    }
+
+    /// Addresses of all objects that are there, with their ids.
+    pub fn ids(&self) -> BTreeMap<String, Vec<String>> {
+        let mut map: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for object in self.observe().objects {
+            let address = object.address().map(ToString::to_string).unwrap_or_default();
+            map.entry(address).or_default().push(object.id);
+        }
+        map
+    }
+}
