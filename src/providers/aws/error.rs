@@ -88,10 +88,12 @@ fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
         | "ParameterVersionNotFound" => ErrorClass::NotFound,
         _ if bare.ends_with(".NotFound")
             || bare.ends_with("NotFound")
+            || bare.ends_with(".NotFoundException")
             || bare.ends_with(".Malformed") && status == 404 =>
         {
             ErrorClass::NotFound
         }
+        _ if bare.ends_with(".AlreadyExistsException") => ErrorClass::Conflict,
         _ if bare.ends_with("LimitExceeded")
             || bare.ends_with("LimitExceededException")
             || bare.ends_with("LimitExceededFault")
@@ -116,6 +118,8 @@ mod tests {
         assert_eq!(class("InvalidVpcID.NotFound"), ErrorClass::NotFound);
         assert_eq!(class("NatGatewayNotFound"), ErrorClass::NotFound);
         assert_eq!(class("NoSuchEntity"), ErrorClass::NotFound);
+        assert_eq!(class("InvalidLaunchTemplateName.NotFoundException"), ErrorClass::NotFound);
+        assert_eq!(class("InvalidLaunchTemplateName.AlreadyExistsException"), ErrorClass::Conflict);
         assert_eq!(class("VpcLimitExceeded"), ErrorClass::QuotaExceeded);
         assert_eq!(class("RequestLimitExceeded"), ErrorClass::Throttled);
         assert_eq!(class("DependencyViolation"), ErrorClass::Conflict);

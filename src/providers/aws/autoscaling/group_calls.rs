@@ -460,10 +460,10 @@ fn without<T: PartialEq + Clone>(list: &[T], other: &[T]) -> Vec<T> {
 async fn set_metrics(cx: &Context, group: &str, want: &[String], have: &[String]) -> Result<(), ApiError> {
     let (add, remove) = (without(want, have), without(have, want));
     let client = &cx.clients.autoscaling;
-    // An empty list would mean all metrics.
+    // An empty list would mean all metrics. Those that are collected already may be named again.
     if !add.is_empty() {
         let request = client.enable_metrics_collection().auto_scaling_group_name(group).granularity(GRANULARITY);
-        cx.call("autoscaling:EnableMetricsCollection", request.set_metrics(Some(add)).send()).await?;
+        cx.call("autoscaling:EnableMetricsCollection", request.set_metrics(Some(want.to_vec())).send()).await?;
     }
     if !remove.is_empty() {
         let request = client.disable_metrics_collection().auto_scaling_group_name(group).set_metrics(Some(remove));

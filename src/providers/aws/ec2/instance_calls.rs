@@ -125,7 +125,15 @@ fn observed(instance: &ApiInstance, volumes: &Volumes) -> Spec {
         public_address: (state(instance) == Some(&InstanceStateName::Running))
             .then(|| instance.public_ip_address().is_some()),
         ipv6_addresses: interface.and_then(|n| i32::try_from(n.ipv6_addresses().len()).ok()),
-        security_groups: Some(instance.security_groups().iter().filter_map(|g| g.group_id()).map(Ref::id).collect()),
+        // Those of the first interface, which is what `security_groups` is written to.
+        security_groups: Some(
+            interface
+                .map_or_else(|| instance.security_groups(), |n| n.groups())
+                .iter()
+                .filter_map(|g| g.group_id())
+                .map(Ref::id)
+                .collect(),
+        ),
         role: instance.iam_instance_profile().and_then(|p| p.arn()).map(|arn| Ref::id(profile_name(arn))),
         user_data: None,
         key_name: instance.key_name().map(str::to_owned),
@@ -250,7 +258,7 @@ async fn read_deep(cx: &Context, id: &str, field: &str, spec: &mut Spec) -> Resu
 pub(super) async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
     let spec = want.spec;
     let image = image_id(&spec.image)?;
-    let root = root_device(cx, &image).await?;
+    let (device, size) = image_root(cx, &image).await?;
     let profile = spec.role.as_ref().map(|r| profile(want, r)).transpose()?;
     let placement = (spec.tenancy.is_some() || spec.placement_group.is_some()).then(|| {
         Placement::builder()
@@ -274,7 +282,7 @@ pub(super) async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<Stri
         .set_key_name(spec.key_name.clone())
         .set_user_data(spec.user_data.as_ref().map(aws_smithy_types::base64::encode))
         .set_iam_instance_profile(profile.map(|p| IamInstanceProfileSpecification::builder().name(p).build()))
-        .set_block_device_mappings(Some(disks(want, &root)?))
+        .set_block_device_mappings(Some(disks(want, &device, size)?))
         .metadata_options(metadata(&spec.metadata))
         .monitoring(RunInstancesMonitoringEnabled::builder().enabled(spec.monitoring).build())
         .set_disable_api_termination(spec.termination_protection)
@@ -301,11 +309,15 @@ pub(super) async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<Stri
     Ok(id)
 }
 
-/// The name that an image gives its root disk.
-async fn root_device(cx: &Context, image: &str) -> Result<String, ApiError> {
+/// The root disk of an image: its device name and its size in GiB.
+async fn image_root(cx: &Context, image: &str) -> Result<(String, Option<i32>), ApiError> {
     let answer = cx.call("ec2:DescribeImages", cx.ec2().describe_images().image_ids(image).send()).await?;
-    let name = answer.images().first().and_then(|i| i.root_device_name()).map(str::to_owned);
-    name.ok_or_else(|| {
+    let root = answer.images().first().and_then(|image| {
+        let device = image.root_device_name()?;
+        let mapping = image.block_device_mappings().iter().find(|m| m.device_name() == Some(device));
+        Some((device.to_owned(), mapping.and_then(|m| m.ebs()?.volume_size())))
+    });
+    root.ok_or_else(|| {
         let message = format!("the image {image} is not there, or has no root disk");
         ApiError::new("ec2:DescribeImages", ErrorClass::Invalid, message)
     })
@@ -334,12 +346,12 @@ fn metadata(options: &MetadataOptions) -> InstanceMetadataOptionsRequest {
         .build()
 }
 
-fn disks(want: &Create<'_, Spec>, root: &str) -> Result<Vec<BlockDeviceMapping>, ApiError> {
+fn disks(want: &Create<'_, Spec>, root: &str, root_size: Option<i32>) -> Result<Vec<BlockDeviceMapping>, ApiError> {
     let mapping =
         |device: &str, ebs: EbsBlockDevice| BlockDeviceMapping::builder().device_name(device).ebs(ebs).build();
     let disk = &want.spec.root_disk;
     let ebs = EbsBlockDevice::builder()
-        .set_volume_size(gib(disk.size.as_ref()))
+        .set_volume_size(gib(disk.size.as_ref()).or(root_size))
         .set_volume_type(disk.volume_type.map(|t| t.api().into()))
         .set_iops(disk.iops)
         .set_throughput(disk.throughput)

@@ -436,16 +436,11 @@ async fn templates(cx: &Context, selection: &Selection<'_>) -> Result<Vec<ApiTem
     for id in *ids {
         match cx.call(operation, cx.ec2().describe_launch_templates().launch_template_ids(id).send()).await {
             Ok(answer) => all.extend(answer.launch_templates.unwrap_or_default()),
-            Err(e) if is_absent(&e) => {}
+            Err(e) if e.class == ErrorClass::NotFound => {}
             Err(e) => return Err(e),
         }
     }
     Ok(all)
-}
-
-/// Whether an error says that the template is not there.
-fn is_absent(error: &ApiError) -> bool {
-    error.class == ErrorClass::NotFound || error.code.as_deref().is_some_and(|c| c.contains("NotFound"))
 }
 
 /// The default version of each template, by the template's id.
@@ -474,7 +469,7 @@ async fn default_versions(
         let request = cx.ec2().describe_launch_template_versions().launch_template_id(id).versions("$Default");
         match cx.call(operation, request.send()).await {
             Ok(answer) => Ok(answer.launch_template_versions.unwrap_or_default()),
-            Err(e) if is_absent(&e) => Ok(Vec::new()),
+            Err(e) if e.class == ErrorClass::NotFound => Ok(Vec::new()),
             Err(e) => Err(e),
         }
     });

@@ -1,0 +1,89 @@
+//! `instance` against the emulator.
+
+use serde_json::json;
+
+use crate::support::kind_case::{Case, run};
+
+#[test]
+fn instance_creates_reads_back_changes_and_deletes() {
+    let trust = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
+    ]});
+    let role = json!({"trust": trust, "instance_profile": true});
+    run(Case {
+        kind: "instance",
+        needs: vec![
+            ("t/net", "vpc", json!({"cidr": "10.2.0.0/16"})),
+            ("t/sub", "subnet", json!({"vpc": "t/net", "zone": "us-east-1a", "cidr": "10.2.1.0/24"})),
+            ("t/web", "security_group", json!({"vpc": "t/net", "description": "web"})),
+            ("t/other", "security_group", json!({"vpc": "t/net", "description": "other"})),
+            ("t/role", "role", role.clone()),
+            ("t/next", "role", role),
+            ("t/key", "key", json!({})),
+        ],
+        first: json!({
+            "image": "ami-12c6146b",
+            "instance_type": "t3.small",
+            "subnet": "t/sub",
+            "private_ip": "10.2.1.9",
+            "public_address": true,
+            "ipv6_addresses": 0,
+            "security_groups": ["t/web"],
+            "role": "t/role",
+            "user_data": "#!/bin/sh\necho 再建\n",
+            "key_name": "admin",
+            "root_disk": {"size": "20GiB", "type": "gp3", "iops": 3000, "throughput": 125, "key": "t/key"},
+            "disks": {"/dev/sdf": {"size": "10GiB", "type": "gp3", "encrypted": true}},
+            "metadata": {"tokens": "required", "hop_limit": 2, "endpoint": true, "ipv6": false, "tags": true},
+            "monitoring": true,
+            "termination_protection": true,
+            "stop_protection": true,
+            "shutdown": "terminate",
+            "source_dest_check": false,
+            "ebs_optimized": true,
+            "credits": "standard",
+            "hibernation": true,
+            "tenancy": "default",
+            "placement_group": "near",
+            "cpu": {"cores": 1, "threads_per_core": 2},
+            "running": true,
+            "tags": {"a": "1"},
+        }),
+        second: json!({
+            "image": "ami-12c6146b",
+            "instance_type": "t3.large",
+            "subnet": "t/sub",
+            "private_ip": "10.2.1.9",
+            "public_address": true,
+            "ipv6_addresses": 0,
+            "security_groups": ["t/other", "t/web"],
+            "role": "t/next",
+            "user_data": "#!/bin/sh\necho 再建\n",
+            "key_name": "admin",
+            "root_disk": {"size": "30GiB", "type": "gp3", "iops": 4000, "throughput": 250, "key": "t/key",
+                "delete_on_termination": false},
+            "disks": {"/dev/sdf": {"size": "10GiB", "type": "gp3", "encrypted": true}},
+            "metadata": {"tokens": "optional", "hop_limit": 1, "endpoint": true, "ipv6": true, "tags": false},
+            // The emulator has no UnmonitorInstances: the unit tests prove that call.
+            "monitoring": true,
+            "termination_protection": false,
+            "stop_protection": false,
+            "shutdown": "stop",
+            "source_dest_check": true,
+            "ebs_optimized": false,
+            "credits": "unlimited",
+            "hibernation": true,
+            "tenancy": "default",
+            "placement_group": "near",
+            "cpu": {"cores": 1, "threads_per_core": 2},
+            "running": true,
+            "tags": {"a": "2", "b": "3"},
+        }),
+        not_by_emulator: &[
+            ("root_disk", "forgets the throughput of disks made with a server"),
+            ("termination_protection", "takes it only when it is modified later"),
+            ("placement_group", "not kept"),
+            ("cpu", "not kept"),
+        ],
+    });
+}

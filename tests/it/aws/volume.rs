@@ -1,0 +1,45 @@
+//! `volume` against the emulator.
+
+use serde_json::json;
+
+use crate::support::kind_case::{Case, run};
+
+#[test]
+fn volume_creates_reads_back_changes_and_deletes() {
+    let server = json!({"image": "ami-12c6146b", "instance_type": "t3.small", "subnet": "t/sub"});
+    run(Case {
+        kind: "volume",
+        needs: vec![
+            ("t/net", "vpc", json!({"cidr": "10.1.0.0/16"})),
+            ("t/sub", "subnet", json!({"vpc": "t/net", "zone": "us-east-1a", "cidr": "10.1.1.0/24"})),
+            ("t/key", "key", json!({})),
+            ("t/one", "instance", server.clone()),
+            ("t/two", "instance", server),
+        ],
+        first: json!({
+            "zone": "us-east-1a",
+            "size": "20GiB",
+            "type": "gp3",
+            "iops": 3000,
+            "throughput": 125,
+            "encrypted": true,
+            "key": "t/key",
+            "multi_attach": false,
+            "attachment": {"instance": "t/one", "device": "/dev/sdf"},
+            "tags": {"a": "1"},
+        }),
+        second: json!({
+            "zone": "us-east-1a",
+            "size": "30GiB",
+            "type": "gp3",
+            "iops": 4000,
+            "throughput": 250,
+            "encrypted": true,
+            "key": "t/key",
+            "multi_attach": false,
+            "attachment": {"instance": "t/two", "device": "/dev/sdg"},
+            "tags": {"a": "2", "b": "3"},
+        }),
+        not_by_emulator: &[],
+    });
+}
