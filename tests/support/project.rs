@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use saiken::execute::journal::{Header, Journal, VERSION};
 use saiken::execute::record::RecordStore;
-use saiken::execute::{self, Header, Inputs, Journal, Report, Unseen};
+use saiken::execute::{self, Inputs, NoEvents, Report};
 use saiken::model::cloud::Cloud;
 use saiken::model::desired::Desired;
 use saiken::model::kind::Kinds;
@@ -90,7 +91,7 @@ impl Project {
     pub fn plan(&self, stacks: &[&str], destroy: bool) -> Plan {
         let (_, desired) = self.desired();
         let observed = self.observe();
-        let (record, _) = RecordStore::new(&self.state()).load();
+        let record = RecordStore::open(&self.state()).0.record();
         let stacks: Vec<String> = stacks.iter().map(|s| (*s).to_owned()).collect();
         self.runs.set(self.runs.get() + 1);
         plan::plan(&plan::Inputs {
@@ -121,25 +122,33 @@ impl Project {
         let (_, desired) = self.desired();
         let observed = self.observe();
         let cloud = self.cloud();
-        let header =
-            Header { plan: plan.id.clone(), who: "test@test".into(), command: "apply".into(), commit: None };
-        let journal = Journal::create(&self.state(), &header, Vec::new()).unwrap();
-        let record = RecordStore::new(&self.state());
-        self.runtime
-            .block_on(execute::run(Inputs {
-                plan,
-                desired: &desired,
-                observed: &observed,
-                kinds: &self.kinds,
-                cloud,
-                journal: &journal,
-                record: &record,
-                parallelism: 16,
-                cancel: CancellationToken::new(),
-                hard: CancellationToken::new(),
-                events: &Unseen,
-            }))
-            .unwrap()
+        let text = |t: &str| t.to_owned();
+        let header = Header {
+            version: VERSION,
+            apply: uuid::Uuid::now_v7().to_string(),
+            plan: plan.id.clone(),
+            who: text("test@test"),
+            command: text("apply"),
+            commit: None,
+            started_at: text("2026-11-23T00:00:00Z"),
+        };
+        let journal = Journal::create(&self.state(), header).unwrap();
+        let (record, _) = RecordStore::open(&self.state());
+        self.runtime.block_on(execute::run(Inputs {
+            plan,
+            saved: false,
+            desired: &desired,
+            observed: &observed,
+            kinds: &self.kinds,
+            cloud,
+            account: "000000000000",
+            journal: Arc::new(journal),
+            record: Arc::new(record),
+            parallelism: 16,
+            cancel: CancellationToken::new(),
+            hard: CancellationToken::new(),
+            events: Arc::new(NoEvents),
+        }))
     }
 
     /// Addresses of all objects that are there, with their ids.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+pub use aws_credential_types::Credentials;
 use aws_smithy_async::future::pagination_stream::PaginationStream;
 use aws_smithy_http_client::tls::{Provider as TlsProvider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -27,6 +28,8 @@ pub struct Settings {
     pub region: String,
     /// ARN of a role to assume.
     pub role: Option<String>,
+    /// Credentials in place of those of the SDK's chain (tests).
+    pub credentials: Option<Credentials>,
     /// Another HTTP client than the default (tests).
     pub http: Option<SharedHttpClient>,
     /// Another endpoint than the usual (tests; users set `AWS_ENDPOINT_URL`).
@@ -83,6 +86,9 @@ impl Session {
                     .build(),
             )
             .http_client(http);
+        if let Some(credentials) = &settings.credentials {
+            loader = loader.credentials_provider(credentials.clone());
+        }
         if let Some(endpoint) = &settings.endpoint {
             loader = loader.endpoint_url(endpoint);
         }

@@ -1,0 +1,16 @@
+//! `log_group` against the emulator.
+
+use serde_json::json;
+
+use crate::support::kind_case::{Case, run};
+
+#[test]
+fn log_group_creates_reads_back_changes_and_deletes() {
+    run(Case {
+        kind: "log_group",
+        needs: vec![("t/key", "key", json!({})), ("t/next", "key", json!({}))],
+        first: json!({"retention": "30d", "key": "t/key", "tags": {"a": "1"}}),
+        second: json!({"retention": "0s", "key": "t/next", "tags": {"a": "2"}}),
+        not_by_emulator: &[],
+    });
+}

@@ -1,0 +1,11 @@
+//! The kinds against the emulator: one file a kind.
+
+mod autoscaling_group;
+mod instance;
+mod key;
+mod launch_template;
+mod log_group;
+mod network;
+mod reference;
+mod role;
+mod volume;

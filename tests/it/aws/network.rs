@@ -1,0 +1,201 @@
+//! The kinds of the network against the emulator.
+
+use serde_json::json;
+
+use crate::support::kind_case::{Case, run};
+
+#[test]
+fn vpc_creates_reads_back_changes_and_deletes() {
+    run(Case {
+        kind: "vpc",
+        needs: vec![],
+        first: json!({
+            "cidr": "10.0.0.0/16", "secondary_cidrs": ["10.1.0.0/16"], "dns_hostnames": true, "dns_support": true,
+            "tenancy": "default", "tags": {"a": "1", "名前": "値"},
+        }),
+        second: json!({
+            "cidr": "10.0.0.0/16", "secondary_cidrs": ["10.2.0.0/16"], "dns_hostnames": false, "dns_support": true,
+            "tenancy": "default", "tags": {"a": "2"},
+        }),
+        not_by_emulator: &[],
+    });
+}
+
+#[test]
+fn subnet_creates_reads_back_changes_and_deletes() {
+    run(Case {
+        kind: "subnet",
+        needs: vec![("t/net", "vpc", json!({"cidr": "10.0.0.0/16"}))],
+        first: json!({
+            "vpc": "t/net", "zone": "us-east-1a", "cidr": "10.0.1.0/24", "public_addresses": true,
+            "hostname_type": "ip_name", "resource_name_dns": false, "tags": {"a": "1"},
+        }),
+        second: json!({
+            "vpc": "t/net", "zone": "us-east-1a", "cidr": "10.0.1.0/24", "public_addresses": false,
+            "hostname_type": "resource_name", "resource_name_dns": true, "tags": {"b": "1"},
+        }),
+        not_by_emulator: &[
+            ("hostname_type", "options of private names are not kept"),
+            ("resource_name_dns", "options of private names are not kept"),
+        ],
+    });
+}
+
+#[test]
+fn internet_gateway_creates_reads_back_changes_and_deletes() {
+    run(Case {
+        kind: "internet_gateway",
+        needs: vec![
+            ("t/net", "vpc", json!({"cidr": "10.0.0.0/16"})),
+            ("t/other", "vpc", json!({"cidr": "10.1.0.0/16"})),
+        ],
+        first: json!({"vpc": "t/net", "tags": {"a": "1"}}),
+        second: json!({"vpc": "t/other", "tags": {"a": "2", "b": "3"}}),
+        not_by_emulator: &[],
+    });
+}
+
+#[test]
+fn elastic_ip_creates_reads_back_changes_and_deletes() {
+    run(Case {
+        kind: "elastic_ip",
+        needs: vec![],
+        first: json!({"tags": {"a": "1"}}),
+        second: json!({"tags": {"a": "2"}}),
+        not_by_emulator: &[],
+    });
+}
+
+#[test]
+fn nat_gateway_creates_reads_back_changes_and_deletes() {
+    run(Case {
+        kind: "nat_gateway",
+        needs: vec![
+            ("t/net", "vpc", json!({"cidr": "10.0.0.0/16"})),
+            ("t/sub", "subnet", json!({"vpc": "t/net", "zone": "us-east-1a", "cidr": "10.0.1.0/24"})),
+            ("t/address", "elastic_ip", json!({})),
+        ],
+        first: json!({"subnet": "t/sub", "elastic_ip": "t/address", "connectivity": "public", "tags": {"a": "1"}}),
+        second: json!({"subnet": "t/sub", "elastic_ip": "t/address", "connectivity": "public", "tags": {"a": "2"}}),
+        not_by_emulator: &[],
+    });
+}
+
+#[test]
+fn route_table_creates_reads_back_changes_and_deletes() {
+    let subnet = |n: u8| json!({"vpc": "t/net", "zone": "us-east-1a", "cidr": format!("10.0.{n}.0/24")});
+    run(Case {
+        kind: "route_table",
+        needs: vec![
+            ("t/net", "vpc", json!({"cidr": "10.0.0.0/16"})),
+            ("t/a", "subnet", subnet(1)),
+            ("t/b", "subnet", subnet(2)),
+            ("t/gateway", "internet_gateway", json!({"vpc": "t/net"})),
+            ("t/address", "elastic_ip", json!({})),
+            ("t/nat", "nat_gateway", json!({"subnet": "t/a", "elastic_ip": "t/address"})),
+        ],
+        first: json!({
+            "vpc": "t/net",
+            "routes": [{"cidr": "0.0.0.0/0", "gateway": "t/gateway"}, {"cidr": "192.168.0.0/16", "gateway": "t/gateway"}],
+            "subnets": ["t/a"], "tags": {"a": "1"},
+        }),
+        second: json!({
+            "vpc": "t/net",
+            "routes": [{"cidr": "0.0.0.0/0", "nat_gateway": "t/nat"}, {"cidr": "172.16.0.0/12", "gateway": "t/gateway"}],
+            "subnets": ["t/b"], "tags": {"a": "2"},
+        }),
+        not_by_emulator: &[],
+    });
+}
+
+#[test]
+fn security_group_creates_reads_back_changes_and_deletes() {
+    run(Case {
+        kind: "security_group",
+        needs: vec![
+            ("t/net", "vpc", json!({"cidr": "10.0.0.0/16"})),
+            ("t/other", "security_group", json!({"vpc": "t/net", "description": "other"})),
+        ],
+        first: json!({
+            "vpc": "t/net", "description": "web",
+            "ingress": [
+                {"protocol": "tcp", "ports": "443", "cidrs": ["0.0.0.0/0", "10.0.0.0/8"], "ipv6_cidrs": ["::/0"], "description": "HTTPS"},
+                {"protocol": "tcp", "ports": "8000-8010", "groups": ["t/other"]},
+                {"protocol": "udp", "self": true},
+            ],
+            "egress": [{"protocol": "all", "cidrs": ["0.0.0.0/0"]}],
+            "tags": {"a": "1"},
+        }),
+        second: json!({
+            "vpc": "t/net", "description": "web",
+            "ingress": [
+                {"protocol": "tcp", "ports": "443", "cidrs": ["10.0.0.0/8"], "description": "HTTPS inside"},
+                {"protocol": "icmp", "ports": "8", "groups": ["t/other"]},
+            ],
+            "egress": [],
+            "tags": {"a": "2"},
+        }),
+        not_by_emulator: &[],
+    });
+}
+
+#[test]
+fn vpc_endpoint_creates_reads_back_changes_and_deletes() {
+    run(Case {
+        kind: "vpc_endpoint",
+        needs: vec![
+            ("t/net", "vpc", json!({"cidr": "10.0.0.0/16"})),
+            ("t/sub", "subnet", json!({"vpc": "t/net", "zone": "us-east-1a", "cidr": "10.0.1.0/24"})),
+            ("t/one", "subnet", json!({"vpc": "t/net", "zone": "us-east-1b", "cidr": "10.0.2.0/24"})),
+            ("t/web", "security_group", json!({"vpc": "t/net", "description": "web"})),
+        ],
+        first: json!({
+            "vpc": "t/net", "service": "ssm", "type": "interface", "subnets": ["t/sub"], "security_groups": ["t/web"],
+            "private_dns": true, "tags": {"a": "1"},
+        }),
+        second: json!({
+            "vpc": "t/net", "service": "ssm", "type": "interface", "subnets": ["t/one", "t/sub"],
+            "security_groups": ["t/web"], "private_dns": false, "tags": {"a": "2"},
+        }),
+        not_by_emulator: &[],
+    });
+}
+
+#[test]
+fn a_gateway_endpoint_follows_its_route_tables() {
+    run(Case {
+        kind: "vpc_endpoint",
+        needs: vec![
+            ("t/net", "vpc", json!({"cidr": "10.9.0.0/16"})),
+            ("t/a", "route_table", json!({"vpc": "t/net"})),
+            ("t/b", "route_table", json!({"vpc": "t/net"})),
+        ],
+        first: json!({"vpc": "t/net", "service": "s3", "type": "gateway", "route_tables": ["t/a"]}),
+        second: json!({"vpc": "t/net", "service": "s3", "type": "gateway", "route_tables": ["t/a", "t/b"]}),
+        not_by_emulator: &[],
+    });
+}
+
+#[test]
+fn flow_log_creates_reads_back_changes_and_deletes() {
+    let trust = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "vpc-flow-logs.amazonaws.com"}, "Action": "sts:AssumeRole"},
+    ]});
+    let spec = |tag: &str| {
+        json!({
+            "vpc": "t/net", "log_group": "t/logs", "role": "t/role", "traffic": "all", "interval": "1m",
+            "format": "${srcaddr} ${dstaddr} ${action}", "tags": {"a": tag},
+        })
+    };
+    run(Case {
+        kind: "flow_log",
+        needs: vec![
+            ("t/net", "vpc", json!({"cidr": "10.0.0.0/16"})),
+            ("t/logs", "log_group", json!({})),
+            ("t/role", "role", json!({"trust": trust})),
+        ],
+        first: spec("1"),
+        second: spec("2"),
+        not_by_emulator: &[],
+    });
+}

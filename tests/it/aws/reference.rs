@@ -1,0 +1,97 @@
+//! The reference system against the emulator, with the real binary over HTTP.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::support::moto::moto;
+
+const REGION: &str = "ap-northeast-1";
+
+struct Cli {
+    dir: tempfile::TempDir,
+}
+
+impl Cli {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for folder in ["environments", "stacks", "templates"] {
+            copy(&root.join(folder), &dir.path().join(folder));
+        }
+        // The real staging environment, on the emulator's account.
+        let staging = std::fs::read_to_string(dir.path().join("environments/staging.yaml")).unwrap();
+        let lines: Vec<&str> = staging.lines().filter(|l| !l.starts_with("account:") && !l.starts_with("role:")).collect();
+        std::fs::write(dir.path().join("environments/staging.yaml"), lines.join("\n") + "\n").unwrap();
+        Self { dir }
+    }
+
+    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_saiken"));
+        command.arg("-C").arg(self.dir.path()).args(["-e", "staging"]).args(arguments);
+        for (name, value) in moto().environment(REGION) {
+            command.env(name, value);
+        }
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        let text = |b: Vec<u8>| String::from_utf8(b).unwrap();
+        (status.code().unwrap_or(-1), text(stdout), text(stderr))
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() { copy(&path, &target) } else { drop(std::fs::copy(&path, &target).unwrap()) }
+    }
+}
+
+#[test]
+fn the_reference_system_applies_converges_drifts_is_repaired_and_leaves_nothing() {
+    let cli = Cli::new();
+    let (code, out, err) = cli.run(&["apply", "--yes"]);
+    assert_eq!(code, 0, "{out}\n{err}");
+    let (code, out, err) = cli.run(&["plan", "--detailed-exitcode"]);
+    assert_eq!(code, 0, "{out}\n{err}");
+
+    // Nothing local is needed.
+    std::fs::remove_dir_all(cli.dir.path().join(".saiken")).unwrap();
+    let (code, out, err) = cli.run(&["plan", "--detailed-exitcode"]);
+    assert_eq!(code, 0, "{out}\n{err}");
+    let (code, _, _) = cli.run(&["apply", "--yes"]);
+    assert_eq!(code, 0);
+
+    moto().boto3(
+        REGION,
+        "
+import boto3
+ec2 = boto3.client('ec2')
+vpc = ec2.describe_vpcs(Filters=[{'Name': 'tag:saiken:address', 'Values': ['network/main.vpc']}])['Vpcs'][0]['VpcId']
+ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={'Value': False})
+",
+    );
+    let (code, out, err) = cli.run(&["drift"]);
+    assert_eq!(code, 2, "{out}\n{err}");
+    assert!(out.contains("network/main.vpc") && out.contains("dns_hostnames"), "{out}");
+    let (code, out, err) = cli.run(&["apply", "--yes"]);
+    assert_eq!(code, 0, "{out}\n{err}");
+    let (code, out, err) = cli.run(&["drift"]);
+    assert_eq!(code, 0, "{out}\n{err}");
+
+    let (code, out, err) = cli.run(&["destroy", "--yes"]);
+    assert_eq!(code, 0, "{out}\n{err}");
+    let owned = moto().boto3(
+        REGION,
+        "
+import boto3
+tags = boto3.client('ec2').describe_tags(Filters=[{'Name': 'key', 'Values': ['saiken:address']}, {'Name': 'value', 'Values': ['network/*', 'servers/*']}])['Tags']
+print(sorted(t['ResourceType'] + ' ' + t['Value'] for t in tags if t['ResourceType'] not in ('instance',)))
+print([g['logGroupName'] for g in boto3.client('logs').describe_log_groups(logGroupNamePrefix='reference-')['logGroups']])
+print([r['RoleName'] for r in boto3.client('iam').list_roles()['Roles'] if r['RoleName'].startswith('reference-')])
+",
+    );
+    let (code, out, _) = cli.run(&["show"]);
+    assert_eq!((code, out.lines().next()), (0, Some("nothing is there")), "{owned}");
+    let logs_and_roles: Vec<&str> = owned.lines().skip(1).collect();
+    assert_eq!(logs_and_roles, ["[]", "[]"]);
+}

@@ -1,0 +1,206 @@
+//! A case of a kind against the emulator, through the whole engine: what is declared is planned, applied, read back and
+//! planned again, which must give nothing; then changed, and so on; then destroyed, which must leave nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use saiken::execute::journal::{Header, Journal, VERSION};
+use saiken::execute::record::RecordStore;
+use saiken::execute::{self, Inputs, NoEvents, Report};
+use saiken::inventory::{self, Options};
+use saiken::model::Address;
+use saiken::model::cloud::Cloud;
+use saiken::model::desired::{Desired, Lifecycle, Resource, Stack};
+use saiken::model::environment::{Environment, Provider};
+use saiken::model::kind::Kinds;
+use saiken::model::observed::Observed;
+use saiken::model::plan::{ActionKind, Plan};
+use saiken::model::value;
+use saiken::{plan, providers};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::moto::moto;
+
+/// Region of the cases: moto's images and zones are there.
+pub const REGION: &str = "us-east-1";
+
+/// A case: a kind with two forms of a spec.
+pub struct Case {
+    /// The kind.
+    pub kind: &'static str,
+    /// What must be there: address, kind, spec.
+    pub needs: Vec<(&'static str, &'static str, Value)>,
+    /// The first form: every field given.
+    pub first: Value,
+    /// The second form: every field that can change in place, changed.
+    pub second: Value,
+    /// Fields that the emulator (not AWS) loses or answers wrongly, with the reason.
+    pub not_by_emulator: &'static [(&'static str, &'static str)],
+}
+
+/// Runs a case.
+pub fn run(case: Case) {
+    let project = Runner::new(case.kind);
+    let ignore: Vec<String> = case.not_by_emulator.iter().map(|(field, _)| (*field).to_owned()).collect();
+    let with = |spec: &Value| {
+        let mut all = case.needs.clone();
+        all.push(("t/it", case.kind, spec.clone()));
+        project.desired(&all, "t/it", &ignore)
+    };
+    let first = with(&case.first);
+    project.apply(&first, false);
+    project.unchanged(&first, "after the creation");
+    let second = with(&case.second);
+    let plan = project.plan(&second, false);
+    if case.first != case.second {
+        let kinds: Vec<_> = plan.actions.iter().map(|a| (a.address.as_str(), a.action)).collect();
+        assert_eq!(kinds, [("t/it", ActionKind::Update)], "the second form is one change in place: {:#?}", plan.actions);
+        project.apply(&second, false);
+        project.unchanged(&second, "after the change");
+    }
+    project.apply(&second, true);
+    let left = project.observe(&second);
+    let left: Vec<_> = left.by_address().into_keys().collect();
+    assert!(left.is_empty(), "left behind: {left:?}");
+}
+
+/// The engine against the emulator, for a project of its own.
+pub struct Runner {
+    project: String,
+    kinds: Kinds,
+    runtime: tokio::runtime::Runtime,
+    cloud: Arc<dyn Cloud>,
+    state: tempfile::TempDir,
+}
+
+impl Runner {
+    /// A project of this name; names keep cases apart on the one server.
+    pub fn new(name: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let cloud: Arc<dyn Cloud> = Arc::new(runtime.block_on(moto().cloud(REGION)));
+        let project = format!("case-{}", name.replace('_', "-"));
+        Self { project, kinds: providers::kinds(), runtime, cloud, state: tempfile::tempdir().unwrap() }
+    }
+
+    /// Desired resources, from (address, kind, spec); fields of `at` named in `ignore` are left alone.
+    pub fn desired(&self, all: &[(&str, &str, Value)], at: &str, ignore: &[String]) -> Desired {
+        let mut resources = BTreeMap::new();
+        for (address, kind, spec) in all {
+            let kind = self.kinds.get(kind).unwrap_or_else(|| panic!("there is no kind {kind}"));
+            let (spec, problems) = kind.normalise(spec).unwrap_or_else(|e| panic!("{address}: {e}"));
+            assert!(problems.0.is_empty(), "{address}: {problems:?}");
+            let mut references = BTreeSet::new();
+            kind.schema.visit_refs(&spec, &mut |_, v| {
+                references.extend(v.as_str().and_then(|t| Address::parse(t).ok()));
+            });
+            value::visit_tokens(&spec, &mut |t| references.extend(Address::parse(t.address).ok()));
+            let address = Address::parse(address).unwrap();
+            let ignore = if address.as_str() == at { ignore.to_vec() } else { Vec::new() };
+            resources.insert(address.clone(), Resource {
+                address,
+                kind: kind.clone(),
+                region: REGION.to_owned(),
+                spec,
+                references,
+                lifecycle: Lifecycle { ignore, ..Lifecycle::default() },
+                adopt: None,
+                origin: "case".to_owned(),
+            });
+        }
+        Desired {
+            environment: Environment {
+                name: "test".to_owned(),
+                project: self.project.clone(),
+                provider: Provider::Aws,
+                account: None,
+                role: None,
+                region: REGION.to_owned(),
+                zones: Vec::new(),
+                regions: BTreeMap::new(),
+                tags: BTreeMap::new(),
+                protect: false,
+                state: ".saiken".to_owned(),
+            },
+            resources,
+            stacks: vec![Stack { name: "t".to_owned(), description: None, depends_on: BTreeSet::new() }],
+            moved: Vec::new(),
+            forget: BTreeSet::new(),
+            outputs: BTreeMap::new(),
+            secrets: Vec::new(),
+        }
+    }
+
+    /// Reads the cloud, every field.
+    pub fn observe(&self, desired: &Desired) -> Observed {
+        let options = Options { deep: true, parallelism: 8 };
+        let observed = self.runtime.block_on(inventory::collect(&*self.cloud, desired, &self.kinds, &options));
+        assert!(observed.unobserved.is_empty(), "{:#?}", observed.unobserved);
+        observed
+    }
+
+    /// Plans.
+    pub fn plan(&self, desired: &Desired, destroy: bool) -> Plan {
+        self.plan_of(desired, &self.observe(desired), destroy)
+    }
+
+    fn plan_of(&self, desired: &Desired, observed: &Observed, destroy: bool) -> Plan {
+        plan::plan(&plan::Inputs {
+            desired,
+            observed,
+            record: None,
+            kinds: &self.kinds,
+            id: &uuid::Uuid::now_v7().to_string(),
+            now: "2026-11-23T00:00:00Z",
+            version: "test",
+            account: "123456789012",
+            stacks: &[],
+            destroy,
+        })
+    }
+
+    /// Plans and applies; everything must succeed.
+    pub fn apply(&self, desired: &Desired, destroy: bool) {
+        let observed = self.observe(desired);
+        let plan = self.plan_of(desired, &observed, destroy);
+        assert!(plan.refused.is_empty() && plan.held.is_empty(), "{:#?} {:#?}", plan.refused, plan.held);
+        let report = self.execute(desired, &observed, &plan);
+        assert!(report.succeeded(), "{:#?}", report.failed);
+    }
+
+    fn execute(&self, desired: &Desired, observed: &Observed, plan: &Plan) -> Report {
+        let text = |t: &str| t.to_owned();
+        let header = Header {
+            version: VERSION,
+            apply: uuid::Uuid::now_v7().to_string(),
+            plan: plan.id.clone(),
+            who: text("test@test"),
+            command: text("apply"),
+            commit: None,
+            started_at: text("2026-11-23T00:00:00Z"),
+        };
+        let journal = Journal::create(self.state.path(), header).unwrap();
+        let (record, _) = RecordStore::open(self.state.path());
+        self.runtime.block_on(execute::run(Inputs {
+            plan,
+            saved: false,
+            desired,
+            observed,
+            kinds: &self.kinds,
+            cloud: Arc::clone(&self.cloud),
+            account: "123456789012",
+            journal: Arc::new(journal),
+            record: Arc::new(record),
+            parallelism: 8,
+            cancel: CancellationToken::new(),
+            hard: CancellationToken::new(),
+            events: Arc::new(NoEvents),
+        }))
+    }
+
+    /// The plan must be empty.
+    pub fn unchanged(&self, desired: &Desired, when: &str) {
+        let plan = self.plan(desired, false);
+        assert!(plan.is_empty(), "{when} the plan is not empty: {:#?} {:#?}", plan.actions, plan.held);
+    }
+}
