@@ -16,7 +16,7 @@ use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::Problems;
 use crate::model::types::{Duration, Ref};
 use crate::providers::aws::client::Context;
-use crate::providers::aws::ec2::pending::Role;
+use crate::providers::aws::iam::role::Role;
 use crate::providers::aws::words::words;
 
 /// A rule by which a group changes its size.

@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::instance_calls as calls;
-use super::pending::{Key, Role, SecurityGroup};
+use super::pending::SecurityGroup;
 use super::retag;
 use super::server::{
     CpuOptions, Credits, MetadataOptions, ServerTenancy, ShutdownBehaviour, VolumeType, check_key, check_performance,
@@ -32,7 +32,9 @@ use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacem
 use crate::model::observed::Object;
 use crate::model::types::{Image, Ref, Size};
 use crate::providers::aws::client::Context;
+use crate::providers::aws::iam::role::Role;
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Tags, Update};
+use crate::providers::aws::kms::key::Key;
 
 /// The kind `instance`.
 pub struct Instance;

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::launch_template_data::{from_api, to_api};
-use super::pending::{Key, Role, SecurityGroup};
+use super::pending::SecurityGroup;
 use super::server::{
     CpuOptions, Credits, MetadataOptions, ServerTenancy, ShutdownBehaviour, VolumeType, check_key, check_performance,
     check_user_data, yes,
@@ -34,7 +34,9 @@ use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacem
 use crate::model::observed::{Object, Status};
 use crate::model::types::{Image, Ref, Size};
 use crate::providers::aws::client::Context;
+use crate::providers::aws::iam::role::Role;
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
+use crate::providers::aws::kms::key::Key;
 use crate::providers::aws::words::words;
 
 /// Device names under which images have their root disk; any other is an extra disk.

@@ -3,13 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::pending::{Key, Role};
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::Problems;
 use crate::model::ownership;
 use crate::model::types::{Image, Ref, Size};
 use crate::model::value::is_unknown_text;
+use crate::providers::aws::iam::role::Role;
 use crate::providers::aws::kind::{Create, Tags};
+use crate::providers::aws::kms::key::Key;
 use crate::providers::aws::words::words;
 
 /// Most bytes of user data before encoding.

@@ -18,7 +18,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::instance::Instance;
-use super::pending::Key;
 use super::server::{VolumeType, check_key, check_performance, from_gib, gib, key_arn, yes};
 use super::{attributes, filters, from_tags, retag, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass, Watch};
@@ -28,6 +27,7 @@ use crate::model::ownership;
 use crate::model::types::{Ref, Size};
 use crate::providers::aws::client::Context;
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
+use crate::providers::aws::kms::key::Key;
 
 /// Longest wait for a volume to be made, attached or detached.
 const LIMIT: Duration = Duration::from_secs(600);
