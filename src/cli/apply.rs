@@ -1,14 +1,15 @@
 //! `saiken apply`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::error::Failure;
 use super::pipeline::{Declared, Live, PlanOptions, show_plan};
-use super::run::{Approval, carry_out};
+use super::run::{Approval, carry_out, lock};
 use super::shell::Shell;
-use super::{Global, OK};
+use super::{Format, Global};
+use crate::model::plan::Plan;
 use crate::render;
 
 /// Bring what is declared into being
@@ -28,23 +29,37 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -> Result<u8, Failure> {
     let declared = Declared::load(global, shell)?;
     declared.check_stacks(&arguments.stacks)?;
-    if let Some(path) = &arguments.plan {
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| Failure::new(format!("the plan {} can't be read", path.display())).because(e))?;
-        let plan = render::json::parse(&text)
-            .map_err(|e| Failure::new(format!("{} can't be applied", path.display())).because(e))?;
-        let live = Live::connect(declared, shell).await?;
-        let observed = live.observe(false, global, shell).await;
-        show_plan(&plan, global, shell);
-        return carry_out(&live, &plan, &observed, Approval { yes: arguments.yes, saved: true }, global, shell).await;
-    }
+    let saved = arguments.plan.as_deref().map(read).transpose()?;
+    let approval = Approval { yes: arguments.yes, saved: saved.is_some() };
     let live = Live::connect(declared, shell).await?;
+    let _lock = lock(&live).await?;
+    live.tell_interrupted(shell);
     let observed = live.observe(false, global, shell).await;
-    let plan = live.plan(&observed, &PlanOptions { stacks: &arguments.stacks, destroy: false })?;
-    show_plan(&plan, global, shell);
-    if plan.is_empty() {
-        live.refresh_record(&plan, &observed, shell);
-        return Ok(OK);
+    let plan = match saved {
+        Some(plan) => plan,
+        None => live.plan(&observed, &PlanOptions { stacks: &arguments.stacks, destroy: false })?,
+    };
+    show_before(&plan, global, shell);
+    carry_out(&live, &plan, &observed, approval, global, shell).await
+}
+
+/// Shows a plan that is about to be carried out. For programs stdout is left to the report at the end, unless there is
+/// nothing to do.
+pub(super) fn show_before(plan: &Plan, global: &Global, shell: &Shell) {
+    if global.format == Format::Json && !plan.steps.is_empty() {
+        let options = render::text::TextOptions { color: shell.color_talk, width: shell.width() };
+        shell.say(&render::text::plan(plan, &options));
+    } else {
+        show_plan(plan, global, shell);
     }
-    carry_out(&live, &plan, &observed, Approval { yes: arguments.yes, saved: false }, global, shell).await
+}
+
+fn read(path: &Path) -> Result<Plan, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Failure::new(format!("the plan {} can't be read", path.display())).because(e))?;
+    render::json::parse(&text).map_err(|e| {
+        Failure::new(format!("{} can't be applied", path.display()))
+            .because(e)
+            .help("save one with `saiken plan --out FILE`")
+    })
 }

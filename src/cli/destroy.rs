@@ -2,11 +2,12 @@
 
 use clap::Args;
 
+use super::Global;
+use super::apply::show_before;
 use super::error::Failure;
-use super::pipeline::{Declared, Live, PlanOptions, show_plan};
-use super::run::{Approval, carry_out};
+use super::pipeline::{Declared, Live, PlanOptions};
+use super::run::{Approval, carry_out, lock};
 use super::shell::Shell;
-use super::{Global, OK};
 
 /// Take everything down that the environment owns
 #[derive(Debug, Args)]
@@ -22,11 +23,10 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -> Result<u8, Failure> {
     let declared = Declared::load(global, shell)?;
     let live = Live::connect(declared, shell).await?;
+    let _lock = lock(&live).await?;
+    live.tell_interrupted(shell);
     let observed = live.observe(false, global, shell).await;
     let plan = live.plan(&observed, &PlanOptions { stacks: &arguments.stacks, destroy: true })?;
-    show_plan(&plan, global, shell);
-    if plan.is_empty() {
-        return Ok(OK);
-    }
+    show_before(&plan, global, shell);
     carry_out(&live, &plan, &observed, Approval { yes: arguments.yes, saved: false }, global, shell).await
 }

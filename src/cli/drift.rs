@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::error::Failure;
-use super::pipeline::{Declared, Live, PlanOptions};
+use super::pipeline::{Declared, Live, PlanOptions, show_plan};
 use super::shell::Shell;
 use super::{FAILED, FOUND, Format, Global, OK};
 use crate::render;
@@ -25,6 +25,14 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
     let live = Live::connect(declared, shell).await?;
     let observed = live.observe(!arguments.shallow, global, shell).await;
     let plan = live.plan(&observed, &PlanOptions { stacks: &arguments.stacks, destroy: false })?;
+    if live.known.is_none() && !plan.is_empty() {
+        shell.say(
+            "note: nothing is recorded of the last apply, so changes made outside can't be told from changes of the files; \
+             all differences are shown",
+        );
+        show_plan(&plan, global, shell);
+        return Ok(FOUND);
+    }
     let options = render::text::TextOptions { color: shell.color, width: shell.width() };
     shell.data(&match global.format {
         Format::Text => render::text::drift(&plan, &options),

@@ -2,13 +2,15 @@
 
 use clap::Args;
 
+use super::Global;
+use super::apply::show_before;
 use super::error::Failure;
-use super::pipeline::{Declared, Live};
+use super::pipeline::{Declared, Live, PlanOptions};
+use super::run::{Approval, carry_out, lock};
 use super::shell::Shell;
-use super::{FAILED, Global, OK};
 use crate::model::Address;
-use crate::model::cloud::OwnRequest;
-use crate::model::observed::{Object, Status};
+use crate::model::observed::Observed;
+use crate::model::plan::{ActionKind, Plan, Step, Summary};
 
 /// Let objects go: they stay as they are, without our tags
 #[derive(Debug, Args)]
@@ -23,44 +25,45 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -> Result<u8, Failure> {
     let declared = Declared::load(global, shell)?;
-    let live = Live::connect(declared, shell).await?;
+    let mut live = Live::connect(declared, shell).await?;
+    let _lock = lock(&live).await?;
     let observed = live.observe(false, global, shell).await;
-    let mut objects: Vec<&Object> = Vec::new();
+    check_there(&arguments.addresses, &observed)?;
+    let desired = &mut live.declared.desired;
     for address in &arguments.addresses {
-        let found: Vec<&Object> = observed
-            .objects
-            .iter()
-            .filter(|o| o.address() == Some(address) && o.status != Status::Deleting)
-            .collect();
-        if found.is_empty() {
-            let names: Vec<&str> = observed.objects.iter().filter_map(|o| o.address()).map(Address::as_str).collect();
-            let mut failure = Failure::new(format!("no object of ours is at {address}"));
-            failure.help = crate::diagnostic::suggestion(address.as_str(), names);
-            return Err(failure);
+        if let Some(resource) = desired.resources.remove(address) {
+            let origin = &resource.origin;
+            shell.say(&format!("warning: {address} is still declared ({origin}): the next apply makes a new object"));
         }
-        objects.extend(found);
+        desired.forget.insert(address.clone());
     }
-    for object in &objects {
-        let address = object.address().map(ToString::to_string).unwrap_or_default();
-        shell.say(&format!("forget  {}  {address}  {}", object.kind, object.id));
-    }
-    let declared = &live.declared.desired.resources;
-    for address in arguments.addresses.iter().filter(|a| declared.contains_key(*a)) {
-        shell.say(&format!("warning: {address} is still declared: the next apply makes a new object for it"));
-    }
-    if !arguments.yes && !shell.confirm("The objects stay; only our tags go. Forget them?")? {
-        return Err(Failure::new("not forgotten"));
-    }
-    let mut failed = false;
-    for object in objects {
-        let address = object.address().map(ToString::to_string).unwrap_or_default();
-        match live.cloud.own(&OwnRequest { object: object.clone(), owner: None }).await {
-            Ok(()) => shell.say(&format!("forgotten: {address} ({})", object.id)),
-            Err(e) => {
-                failed = true;
-                shell.failure(&Failure::cloud(&format!("{address} is still ours"), &e));
-            }
-        }
-    }
-    Ok(if failed { FAILED } else { OK })
+    let plan = live.plan(&observed, &PlanOptions { stacks: &[], destroy: false })?;
+    let plan = only_forget(plan, &arguments.addresses);
+    show_before(&plan, global, shell);
+    carry_out(&live, &plan, &observed, Approval { yes: arguments.yes, saved: false }, global, shell).await
+}
+
+fn check_there(addresses: &[Address], observed: &Observed) -> Result<(), Failure> {
+    let there = observed.by_address();
+    let Some(address) = addresses.iter().find(|a| !there.contains_key(a)) else { return Ok(()) };
+    let mut names: Vec<&str> = there.keys().map(|a| a.as_str()).collect();
+    names.sort_unstable();
+    let mut failure = Failure::new(format!("no object of ours is at {address}"));
+    failure.help = crate::diagnostic::suggestion(address.as_str(), names);
+    Err(failure)
+}
+
+/// The plan without anything that was not asked for: whatever else differs is left to the next apply.
+fn only_forget(plan: Plan, addresses: &[Address]) -> Plan {
+    let asked = |a: &crate::model::plan::Action| a.action == ActionKind::Forget && addresses.contains(&a.address);
+    let kept: Vec<usize> = (0..plan.actions.len()).filter(|i| asked(&plan.actions[*i])).collect();
+    let step = |s: &Step| {
+        let action = kept.iter().position(|i| *i == s.action)?;
+        Some(Step { action, after: Vec::new(), ..s.clone() })
+    };
+    let steps = plan.steps.iter().filter_map(step).collect();
+    let actions: Vec<_> = kept.iter().map(|i| plan.actions[*i].clone()).collect();
+    let summary = Summary { forget: actions.len(), ..Summary::default() };
+    let (held, refused, drift, outputs) = Default::default();
+    Plan { actions, steps, summary, held, refused, drift, outputs, ..plan }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::error::Failure;
 use super::pipeline::Declared;
@@ -14,29 +14,22 @@ use crate::model::desired::Desired;
 /// Print the graph of references
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Language of the graph
-    #[arg(long, value_enum, default_value_t = Language::Dot)]
-    language: Language,
+    /// In the language of Graphviz (the default)
+    #[arg(long, conflicts_with = "mermaid")]
+    dot: bool,
+    /// In Mermaid, which many forges draw in Markdown
+    #[arg(long)]
+    mermaid: bool,
     /// Only these stacks
     #[arg(value_name = "STACK")]
     stacks: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Language {
-    /// Graphviz
-    Dot,
-    /// Mermaid, which many forges draw in Markdown
-    Mermaid,
-}
-
 pub(crate) fn run(arguments: &Arguments, global: &Global, shell: &Shell) -> Result<u8, Failure> {
     let declared = Declared::load(global, shell)?;
     declared.check_stacks(&arguments.stacks)?;
-    shell.data(&match arguments.language {
-        Language::Dot => dot(&declared.desired, &arguments.stacks),
-        Language::Mermaid => mermaid(&declared.desired, &arguments.stacks),
-    });
+    let draw = if arguments.mermaid { mermaid } else { dot };
+    shell.data(&draw(&declared.desired, &arguments.stacks));
     Ok(OK)
 }
 

@@ -7,6 +7,8 @@ use clap::Args;
 use super::error::Failure;
 use super::shell::Shell;
 use super::{Global, OK};
+use crate::expand::schema;
+use crate::providers;
 
 /// Make a small working project
 #[derive(Debug, Args)]
@@ -15,22 +17,30 @@ pub(crate) struct Arguments {
     folder: Option<PathBuf>,
 }
 
-/// The files of a new project.
-const FILES: [(&str, &str); 4] = [
-    ("environments/local.yaml", include_str!("init/local.yaml")),
-    ("stacks/network.yaml", include_str!("init/network.yaml")),
-    ("templates/zone.yaml", include_str!("init/zone.yaml")),
-    (".gitignore", "/.saiken\n*.plan.json\n"),
-];
+/// The files of a new project: small ones that work, and the schemas that they name, for editors.
+fn files() -> [(&'static str, String); 7] {
+    let kinds = providers::kinds();
+    let json = |value: serde_json::Value| format!("{value:#}\n");
+    [
+        ("environments/local.yaml", include_str!("init/local.yaml").to_owned()),
+        ("stacks/network.yaml", include_str!("init/network.yaml").to_owned()),
+        ("templates/zone.yaml", include_str!("init/zone.yaml").to_owned()),
+        ("schema/environment.json", json(schema::environment())),
+        ("schema/stack.json", json(schema::stack(&kinds))),
+        ("schema/template.json", json(schema::template(&kinds))),
+        (".gitignore", "/.saiken\n*.plan.json\n".to_owned()),
+    ]
+}
 
 pub(crate) fn run(arguments: &Arguments, global: &Global, shell: &Shell) -> Result<u8, Failure> {
     let root = arguments.folder.as_deref().unwrap_or(&global.directory);
-    let there: Vec<&str> = FILES.iter().map(|(path, _)| *path).filter(|p| root.join(p).exists()).collect();
+    let files = files();
+    let there: Vec<&str> = files.iter().map(|(path, _)| *path).filter(|p| root.join(p).exists()).collect();
     if !there.is_empty() {
         return Err(Failure::new(format!("{} already holds {}", root.display(), there.join(", ")))
             .help("choose another folder; nothing was written"));
     }
-    for (path, text) in FILES {
+    for (path, text) in &files {
         write(&root.join(path), text)?;
         shell.say(&format!("wrote {}", root.join(path).display()));
     }

@@ -13,6 +13,7 @@ mod pipeline;
 mod plan;
 mod progress;
 pub mod reference;
+mod report;
 mod run;
 mod schema;
 mod shell;
@@ -51,6 +52,7 @@ struct Cli {
 
 /// Arguments of every verb.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// The project's folder
     #[arg(short = 'C', long = "directory", value_name = "DIR", default_value = ".", global = true)]

@@ -8,6 +8,7 @@ use super::error::Failure;
 use super::shell::Shell;
 use super::{Format, Global};
 use crate::config::{self, Project};
+use crate::execute::journal;
 use crate::execute::record::RecordStore;
 use crate::expand;
 use crate::inventory;
@@ -17,6 +18,7 @@ use crate::model::environment::{Environment, Provider};
 use crate::model::kind::Kinds;
 use crate::model::observed::Observed;
 use crate::model::plan::Plan;
+use crate::model::record::Record;
 use crate::plan::{self, Inputs};
 use crate::providers::{self, aws};
 use crate::render;
@@ -105,7 +107,9 @@ fn only_environment(root: &Path) -> Result<String, Failure> {
         [only] => Ok(only.clone()),
         [] => Err(Failure::new(format!("{} has no environment", root.join("environments").display()))
             .help("saiken init makes a small project; -C names another folder")),
-        several => Err(Failure::usage("which environment?").help(format!("add -e with one of: {}", several.join(", ")))),
+        several => {
+            Err(Failure::usage("which environment?").help(format!("add -e with one of: {}", several.join(", "))))
+        }
     }
 }
 
@@ -119,6 +123,8 @@ pub(crate) struct Live {
     pub account: String,
     /// Where the last-applied record is kept.
     pub record: Arc<RecordStore>,
+    /// What was last applied, as it was when the run began.
+    pub known: Option<Record>,
 }
 
 /// What a plan is limited to.
@@ -142,7 +148,8 @@ impl Live {
         };
         let identity = cloud.identity().await.map_err(|e| {
             let mut failure = Failure::cloud("the cloud does not accept the credentials", &e);
-            failure.help = Some("set AWS_PROFILE, or sign in again; `aws sts get-caller-identity` must work".to_owned());
+            failure.help =
+                Some("set AWS_PROFILE, or sign in again; `aws sts get-caller-identity` must work".to_owned());
             failure
         })?;
         if let Some(expected) = environment.account.as_ref().filter(|a| **a != identity.account) {
@@ -153,10 +160,11 @@ impl Live {
             .help(format!("use other credentials (these are of {})", identity.caller)));
         }
         let (record, warning) = RecordStore::open(&declared.state());
+        let known = record.record();
         if let Some(warning) = warning {
             shell.say(&format!("warning: {warning}"));
         }
-        Ok(Self { account: identity.account, cloud, declared, record: Arc::new(record) })
+        Ok(Self { account: identity.account, cloud, declared, record: Arc::new(record), known })
     }
 
     /// Reads the cloud. What can't be read is part of the answer.
@@ -192,11 +200,10 @@ impl Live {
                 return Err(failure);
             }
         }
-        let record = self.record.record();
         Ok(plan::plan(&Inputs {
             desired: &declared.desired,
             observed,
-            record: record.as_ref(),
+            record: self.known.as_ref(),
             kinds: &declared.kinds,
             id: &uuid::Uuid::now_v7().to_string(),
             now: &jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -214,6 +221,20 @@ impl Live {
             shell.say(&format!("warning: the last-applied record can't be written ({e}); plans still work"));
         }
     }
+
+    /// Says that the last apply was interrupted, if it was.
+    pub fn tell_interrupted(&self, shell: &Shell) {
+        let folder = self.declared.state();
+        let last = journal::list(&folder).ok().and_then(|all| all.last().cloned());
+        let interrupted = journal::interrupted(&folder).unwrap_or_default();
+        for one in interrupted.iter().filter(|i| last.as_ref() == Some(&i.path)) {
+            let unsure: Vec<String> = one.unsure.iter().map(|s| s.address.to_string()).collect();
+            let at = if unsure.is_empty() { String::new() } else { format!(" at {}", unsure.join(", ")) };
+            let (command, who, since) = (&one.header.command, &one.header.who, &one.header.started_at);
+            shell
+                .say(&format!("note: `{command}` of {who}, {since}, was interrupted{at}; what is there is read again"));
+        }
+    }
 }
 
 async fn connect_aws(environment: &Environment) -> aws::Aws {
@@ -229,7 +250,7 @@ async fn connect_aws(environment: &Environment) -> aws::Aws {
 /// Whether the endpoint override points at this machine: an emulator, which has no request limits.
 fn on_loopback() -> bool {
     let Ok(endpoint) = std::env::var("AWS_ENDPOINT_URL") else { return false };
-    let host = endpoint.rsplit("://").next().unwrap_or_default();
+    let host = endpoint.split_once("://").map_or(endpoint.as_str(), |(_, host)| host);
     ["127.0.0.1", "localhost", "[::1]"].iter().any(|l| host.starts_with(l))
 }
 

@@ -31,11 +31,13 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
     let declared = Declared::load(global, shell)?;
     declared.check_stacks(&arguments.stacks)?;
     let live = Live::connect(declared, shell).await?;
+    live.tell_interrupted(shell);
     let observed = live.observe(arguments.deep, global, shell).await;
     let plan = live.plan(&observed, &PlanOptions { stacks: &arguments.stacks, destroy: false })?;
     show_plan(&plan, global, shell);
     if let Some(path) = &arguments.out {
-        std::fs::write(path, render::json::plan(&plan))?;
+        std::fs::write(path, render::json::plan(&plan))
+            .map_err(|e| Failure::new(format!("the plan can't be saved to {}", path.display())).because(e))?;
         shell.say(&format!("saved to {}; apply it with: saiken apply --plan {0}", path.display()));
     }
     Ok(if arguments.detailed_exitcode && !plan.is_empty() { FOUND } else { OK })

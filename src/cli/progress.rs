@@ -71,7 +71,8 @@ impl Progress {
         Self { shell: shell.clone(), bars, state: Mutex::new(State { total, ..State::default() }) }
     }
 
-    fn line(&self, text: &str) {
+    /// Says a line above the bars.
+    pub fn line(&self, text: &str) {
         match &self.bars {
             // The bars are redrawn below the line.
             Some((all, _)) => all.suspend(|| self.shell.say(text)),

@@ -35,6 +35,10 @@ pub fn text(kinds: &[&Arc<KindDef>]) -> String {
         for attribute in kind.facts.attributes {
             let _ = writeln!(out, "  {:<36} {}", attribute.name, attribute.doc);
         }
+        out.push_str("\nPermissions\n");
+        for (what, list) in permissions(kind) {
+            let _ = writeln!(out, "  {what:<8}{}", list.join(", "));
+        }
         let _ = writeln!(out, "\n{}", facts(kind).join("\n"));
     }
     out
@@ -51,7 +55,8 @@ pub fn markdown(kinds: &[&Arc<KindDef>]) -> String {
         let _ = writeln!(out, "- [`{}`](#{}): {}", kind.name, kind.name, kind.facts.title);
     }
     for kind in kinds {
-        let _ = writeln!(out, "\n## {}\n\n{} ([API]({})).\n", kind.name, capital(kind.facts.title), kind.facts.reference);
+        let _ =
+            writeln!(out, "\n## {}\n\n{} ([API]({})).\n", kind.name, capital(kind.facts.title), kind.facts.reference);
         for line in facts(kind) {
             let _ = writeln!(out, "- {line}");
         }

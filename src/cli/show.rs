@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::error::Failure;
 use super::pipeline::{Declared, Live};
+use super::report;
 use super::shell::Shell;
 use super::{FAILED, Format, Global, OK};
 use crate::model::observed::{Object, Observed, Status};
@@ -46,13 +47,7 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
         }
         Format::Text | Format::Markdown => {
             shell.data(&table(&objects, global.format));
-            if !outputs.is_empty() {
-                let lines: Vec<String> = outputs
-                    .iter()
-                    .map(|(k, v)| format!("{k} = {}\n", value::readable(&value::plain(v))))
-                    .collect();
-                shell.data(&format!("\nOutputs:\n{}", lines.concat()));
-            }
+            shell.data(&report::output_lines(&outputs));
         }
     }
     for ((kind, region), why) in &observed.unobserved {
@@ -83,7 +78,9 @@ fn table(objects: &[&Object], format: Format) -> String {
         Format::Markdown => table.load_preset(presets::ASCII_MARKDOWN),
         Format::Text | Format::Json => table.load_preset(presets::NOTHING),
     };
-    table.set_content_arrangement(ContentArrangement::Disabled).set_header(["address", "kind", "id", "region", "status"]);
+    table
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(["address", "kind", "id", "region", "status"]);
     for object in objects {
         let address = object.address().map(ToString::to_string).unwrap_or_default();
         table.add_row([address, object.kind.clone(), object.id.clone(), object.region.clone(), status(&object.status)]);

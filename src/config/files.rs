@@ -245,9 +245,8 @@ impl Parameter {
     }
 }
 
-const TYPES: [&str; 12] = [
-    "string", "integer", "number", "boolean", "list", "map", "enum", "cidr", "duration", "size", "reference", "any",
-];
+const TYPES: [&str; 12] =
+    ["string", "integer", "number", "boolean", "list", "map", "enum", "cidr", "duration", "size", "reference", "any"];
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounds are small whole numbers")]
 fn parameter_type(fields: &mut Fields<'_, '_>) -> Option<Type> {
@@ -284,8 +283,8 @@ fn parameter_type(fields: &mut Fields<'_, '_>) -> Option<Type> {
         }
         "any" => Type::Any,
         other => {
-            let mut error =
-                Diagnostic::error(format!("unknown type `{other}`")).at(ty.span, "parameters have one of the known types");
+            let mut error = Diagnostic::error(format!("unknown type `{other}`"))
+                .at(ty.span, "parameters have one of the known types");
             error.help = suggestion(other, TYPES);
             fields.diagnostics.push(error);
             return None;
@@ -307,7 +306,12 @@ fn inner(fields: &mut Fields<'_, '_>, name: &'static str) -> Type {
             "size" => Type::Size,
             "any" => Type::Any,
             _ => {
-                wrong_shape(node, "a type such as `string` or `{ type: reference, kind: subnet }`", name, fields.diagnostics);
+                wrong_shape(
+                    node,
+                    "a type such as `string` or `{ type: reference, kind: subnet }`",
+                    name,
+                    fields.diagnostics,
+                );
                 Type::Any
             }
         };

@@ -189,7 +189,8 @@ impl Loader<'_> {
             self.diagnostics.push(error);
         }
         if names.is_empty() {
-            let error = Diagnostic::error("stacks/ holds no file").help("write stacks/<name>.yaml; `saiken init` shows one");
+            let error =
+                Diagnostic::error("stacks/ holds no file").help("write stacks/<name>.yaml; `saiken init` shows one");
             self.diagnostics.push(error);
         }
         let wanted = |n: &String| only.is_none_or(|only| only.iter().any(|o| o.value == *n));
@@ -320,7 +321,9 @@ fn decode_environment(name: &str, node: &Node, diagnostics: &mut Diagnostics) ->
                 .help("choose another name"),
         );
     }
-    if let Some(account) = account.as_ref().filter(|a| a.value.len() != 12 || !a.value.bytes().all(|b| b.is_ascii_digit())) {
+    if let Some(account) =
+        account.as_ref().filter(|a| a.value.len() != 12 || !a.value.bytes().all(|b| b.is_ascii_digit()))
+    {
         let error = Diagnostic::error(format!("`{}` is not an account id", account.value))
             .at(account.span, "12 digits")
             .help("write it in quotes: \"123456789012\"");
@@ -366,10 +369,7 @@ fn decode_provider(provider: &Spanned<String>, diagnostics: &mut Diagnostics) ->
 
 fn string_map(fields: &mut Fields<'_, '_>, name: &'static str) -> BTreeMap<String, String> {
     let entries = fields.entries(name);
-    entries
-        .iter()
-        .filter_map(|(k, n)| Some((k.text.clone(), text(n, &k.text, fields.diagnostics)?.value)))
-        .collect()
+    entries.iter().filter_map(|(k, n)| Some((k.text.clone(), text(n, &k.text, fields.diagnostics)?.value))).collect()
 }
 
 fn parameters(fields: &mut Fields<'_, '_>) -> BTreeMap<String, Vec<(Key, Node)>> {

@@ -7,6 +7,8 @@ mod files;
 mod load;
 mod node;
 
-pub use files::{Component, EnvironmentFile, Meta, Moved, OutputFile, Parameter, ResourceFile, StackFile, TemplateFile};
+pub use files::{
+    Component, EnvironmentFile, Meta, Moved, OutputFile, Parameter, ResourceFile, StackFile, TemplateFile,
+};
 pub use load::{Loaded, Project, environments, load};
 pub use node::{Key, Node, NodeValue, Scalar};

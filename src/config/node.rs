@@ -169,7 +169,12 @@ impl<'t> Builder<'t, '_> {
                 Event::StreamStart | Event::DocumentEnd => {}
                 Event::DocumentStart(..) => {
                     if root.is_some() {
-                        self.error("a second document", span, "only one document may stand in a file", "make two files");
+                        self.error(
+                            "a second document",
+                            span,
+                            "only one document may stand in a file",
+                            "make two files",
+                        );
                         return None;
                     }
                 }
@@ -178,7 +183,12 @@ impl<'t> Builder<'t, '_> {
         }
         if root.as_ref().is_none_or(Node::is_null) {
             let place = Span::new(self.file, 0..0);
-            self.error("the file is empty", place, "nothing but comments stands here", "write a mapping, or remove the file");
+            self.error(
+                "the file is empty",
+                place,
+                "nothing but comments stands here",
+                "write a mapping, or remove the file",
+            );
             return None;
         }
         root
@@ -195,7 +205,9 @@ impl<'t> Builder<'t, '_> {
                 let end = self.text[at..].char_indices().nth(1).map_or(self.text.len(), |(i, _)| at + i);
                 let place = Span::new(self.file, at..end);
                 let mut help = "correct the indentation or the punctuation at or before this place";
-                if self.text[..at].rsplit('\n').next().is_some_and(|l| l.contains('\t')) || self.text[at..].starts_with('\t') {
+                if self.text[..at].rsplit('\n').next().is_some_and(|l| l.contains('\t'))
+                    || self.text[at..].starts_with('\t')
+                {
                     help = "indent with spaces: YAML does not allow tabs";
                 }
                 self.error(&format!("not YAML: {}", e.info()), place, "", help);
@@ -278,7 +290,12 @@ impl<'t> Builder<'t, '_> {
                 }
                 Event::Scalar(text, ..) => Key { text: text.into_owned(), span: at },
                 _ => {
-                    self.error("a key that is not a word", at, "keys are single words", "quote it, or put it into a list");
+                    self.error(
+                        "a key that is not a word",
+                        at,
+                        "keys are single words",
+                        "quote it, or put it into a list",
+                    );
                     return Err(Stop);
                 }
             };

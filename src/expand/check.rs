@@ -42,7 +42,10 @@ impl Expansion<'_> {
     pub(super) fn check_networks(&mut self, desired: &Desired, spans: &Spans) {
         let mut by_network: BTreeMap<&str, Vec<(IpNet, &Address)>> = BTreeMap::new();
         for (address, resource) in desired.resources.iter().filter(|(_, r)| r.kind.name == "subnet") {
-            let (Some(net), Some(vpc)) = (range(resource, "cidr"), resource.spec.get("vpc").and_then(Value::as_str)) else { continue };
+            let (Some(net), Some(vpc)) = (range(resource, "cidr"), resource.spec.get("vpc").and_then(Value::as_str))
+            else {
+                continue;
+            };
             by_network.entry(vpc).or_default().push((net, address));
         }
         for (vpc, mut subnets) in by_network {
@@ -56,7 +59,8 @@ impl Expansion<'_> {
                 if let Some((other, first)) = open
                     && other.contains(&net)
                 {
-                    let mut error = Diagnostic::error(format!("the ranges of {first} and {address} overlap: {other} and {net}"));
+                    let mut error =
+                        Diagnostic::error(format!("the ranges of {first} and {address} overlap: {other} and {net}"));
                     for (a, label) in [(address, "this subnet"), (first, "overlaps this one")] {
                         if let Some((span, _)) = spans.get(a)
                             && !error.labels.iter().any(|(s, _)| s == span)

@@ -59,11 +59,8 @@ impl Engine {
     /// The value of a text with expressions in it.
     pub fn evaluate(&mut self, text: &str, context: &Value) -> Result<Value, ExpressionError> {
         let Some(inner) = single(text) else { return self.render(text, context).map(Value::String) };
-        let source = if is_path(inner) {
-            format!("{{{{__capture {inner}}}}}")
-        } else {
-            format!("{{{{__capture ({inner})}}}}")
-        };
+        let source =
+            if is_path(inner) { format!("{{{{__capture {inner}}}}}") } else { format!("{{{{__capture ({inner})}}}}") };
         self.captured.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.render(&source, context)?;
         let value = self.captured.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -74,11 +71,8 @@ impl Engine {
     pub fn render(&mut self, text: &str, context: &Value) -> Result<String, ExpressionError> {
         if !self.known.contains_key(text) {
             let name = format!("t{}", self.known.len());
-            let outcome = self
-                .handlebars
-                .register_template_string(&name, text)
-                .map(|()| name)
-                .map_err(|e| template_error(&e));
+            let outcome =
+                self.handlebars.register_template_string(&name, text).map(|()| name).map_err(|e| template_error(&e));
             self.known.insert(text.to_owned(), outcome);
         }
         let name = match self.known.get(text) {
@@ -183,7 +177,9 @@ fn scan(text: &str, paths: &mut Vec<Path>, helpers: &mut Vec<String>) {
             _ => {
                 let start = at;
                 let mut depth = 0usize;
-                while at < chars.len() && (depth > 0 || !(chars[at].is_whitespace() || matches!(chars[at], '(' | ')' | '='))) {
+                while at < chars.len()
+                    && (depth > 0 || !(chars[at].is_whitespace() || matches!(chars[at], '(' | ')' | '=')))
+                {
                     match chars[at] {
                         '[' => depth += 1,
                         ']' => depth = depth.saturating_sub(1),
@@ -274,7 +270,8 @@ mod tests {
 
     #[test]
     fn the_names_that_an_expression_uses_are_found() {
-        let (found, helpers) = paths("{{ subnet cidr 8 each.index }}-{{app.[a.b].id}} {{#if (eq x \"y z\")}}{{else}}{{/if}}");
+        let (found, helpers) =
+            paths("{{ subnet cidr 8 each.index }}-{{app.[a.b].id}} {{#if (eq x \"y z\")}}{{else}}{{/if}}");
         let names: Vec<String> = found.iter().map(|p| p.segments.join("|")).collect();
         assert_eq!(names, ["cidr", "each|index", "app|a.b|id", "x"]);
         assert_eq!(helpers, ["subnet", "if", "eq"]);

@@ -147,7 +147,9 @@ impl<'p> Expansion<'p> {
             return Some(environment.region.clone());
         }
         let inherited = self.scopes[pending.place.scope].inherited.region.clone();
-        let Some(named) = pending.file.meta.region.clone().or(inherited) else { return Some(environment.region.clone()) };
+        let Some(named) = pending.file.meta.region.clone().or(inherited) else {
+            return Some(environment.region.clone());
+        };
         let text = if named.value.contains("{{") {
             let value = self.evaluate(&pending.place, named.span, &named.value)?;
             value::plain(&value).into_owned()
@@ -161,7 +163,8 @@ impl<'p> Expansion<'p> {
             return Some(text);
         }
         let names = environment.regions.keys().map(String::as_str).chain([environment.region.as_str()]);
-        let mut error = Diagnostic::error(format!("`{text}` is no region of environment `{}`", environment.name)).at(named.span, "");
+        let mut error = Diagnostic::error(format!("`{text}` is no region of environment `{}`", environment.name))
+            .at(named.span, "");
         error.help = suggestion(&text, names);
         let place = pending.place.clone();
         self.report(error, &place);
@@ -198,9 +201,7 @@ impl<'p> Expansion<'p> {
     fn depends_on(&mut self, pending: &Pending<'p>) -> Vec<Address> {
         let own = pending.file.meta.depends_on.iter().map(|d| (d.clone(), pending.place.clone()));
         let inherited = self.scopes[pending.place.scope].inherited.depends_on.clone();
-        let inherited = inherited
-            .into_iter()
-            .map(|(d, scope)| (d, Place { scope, each: None, used: Vec::new() }));
+        let inherited = inherited.into_iter().map(|(d, scope)| (d, Place { scope, each: None, used: Vec::new() }));
         let all: Vec<(Spanned<String>, Place)> = own.chain(inherited).collect();
         let mut out = Vec::new();
         for (name, place) in all {
@@ -233,7 +234,10 @@ impl<'p> Expansion<'p> {
         out
     }
 
-    fn moved_and_forgotten(&mut self, resources: &BTreeMap<Address, Resource>) -> (Vec<(Address, Address)>, BTreeSet<Address>) {
+    fn moved_and_forgotten(
+        &mut self,
+        resources: &BTreeMap<Address, Resource>,
+    ) -> (Vec<(Address, Address)>, BTreeSet<Address>) {
         let project = self.project;
         let mut moved = Vec::new();
         let mut forget = BTreeSet::new();
@@ -248,7 +252,8 @@ impl<'p> Expansion<'p> {
                     self.diagnostics.push(error);
                 } else if !resources.contains_key(&to) {
                     let names = resources.keys().map(Address::as_str);
-                    let mut error = Diagnostic::error(format!("{to} is not declared")).at(entry.to.span, "nothing to move to");
+                    let mut error =
+                        Diagnostic::error(format!("{to} is not declared")).at(entry.to.span, "nothing to move to");
                     error.help = suggestion(to.as_str(), names);
                     self.diagnostics.push(error);
                 } else {
@@ -258,9 +263,10 @@ impl<'p> Expansion<'p> {
             for entry in &stack.forget {
                 let Some(address) = self.whole(name, entry) else { continue };
                 if resources.contains_key(&address) {
-                    let error = Diagnostic::error(format!("{address} is to be forgotten, and is declared all the same"))
-                        .at(entry.span, "still declared")
-                        .help("remove the resource, or this entry");
+                    let error =
+                        Diagnostic::error(format!("{address} is to be forgotten, and is declared all the same"))
+                            .at(entry.span, "still declared")
+                            .help("remove the resource, or this entry");
                     self.diagnostics.push(error);
                 }
                 forget.insert(address);

@@ -140,7 +140,10 @@ fn subnet(values: &[&Value]) -> Result<Value, String> {
     let length = u8::try_from(length).map_err(|e| e.to_string())?;
     let wanted = usize::try_from(index).map_err(|_| format!("the number {index} is negative"))?;
     if bits < 32 && index >= (1i64 << bits) {
-        return Err(format!("`{range}` has only {} parts of /{length}; number {index} is not among them", 1i64 << bits));
+        return Err(format!(
+            "`{range}` has only {} parts of /{length}; number {index} is not among them",
+            1i64 << bits
+        ));
     }
     let part = match range {
         IpNet::V4(v4) => {
@@ -203,6 +206,6 @@ mod tests {
     #[test]
     fn wrong_values_are_named() {
         assert_eq!(join(&[&json!("x"), &json!(",")]), Err("value 1 must be a list, and is \"x\"".to_owned()));
-        assert_eq!(calculate(&[&json!(i64::MAX), &json!(1)], i64::checked_add).is_err(), true);
+        assert!(calculate(&[&json!(i64::MAX), &json!(1)], i64::checked_add).is_err());
     }
 }

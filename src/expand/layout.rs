@@ -312,13 +312,19 @@ impl<'p> Expansion<'p> {
         self.scopes.len() - 1
     }
 
-    fn component_parameters(&mut self, component: &Component, parameters: &'p [Parameter], outer: &Place, scope: usize) {
+    fn component_parameters(
+        &mut self,
+        component: &Component,
+        parameters: &'p [Parameter],
+        outer: &Place,
+        scope: usize,
+    ) {
         for (key, _) in &component.with {
             if !parameters.iter().any(|p| p.name.text == key.text) {
                 let names = parameters.iter().map(|p| p.name.text.as_str());
                 let template = &component.template.value;
-                let mut error =
-                    Diagnostic::error(format!("template `{template}` has no parameter `{}`", key.text)).at(key.span, "given here");
+                let mut error = Diagnostic::error(format!("template `{template}` has no parameter `{}`", key.text))
+                    .at(key.span, "given here");
                 error.help = suggestion(&key.text, names);
                 self.report(error, outer);
             }
@@ -336,10 +342,13 @@ impl<'p> Expansion<'p> {
                 }
                 (None, None) => {
                     let name = &parameter.name.text;
-                    let error = Diagnostic::error(format!("the parameter `{name}` of component `{}` has no value", component.name.text))
-                        .at(component.name.span, format!("template `{}` needs it", component.template.value))
-                        .at(parameter.name.span, "declared here without a default")
-                        .help(format!("add `{name}: …` under `with`"));
+                    let error = Diagnostic::error(format!(
+                        "the parameter `{name}` of component `{}` has no value",
+                        component.name.text
+                    ))
+                    .at(component.name.span, format!("template `{}` needs it", component.template.value))
+                    .at(parameter.name.span, "declared here without a default")
+                    .help(format!("add `{name}: …` under `with`"));
                     self.report(error, outer);
                 }
             }
@@ -364,7 +373,9 @@ impl<'p> Expansion<'p> {
         let Some(node) = &meta.each else { return vec![None] };
         let Some(value) = self.typed(place, node, &Type::Any) else { return Vec::new() };
         let pairs: Vec<(String, Value)> = match value {
-            Value::Array(items) => items.into_iter().map(|v| (crate::model::value::plain(&v).into_owned(), v)).collect(),
+            Value::Array(items) => {
+                items.into_iter().map(|v| (crate::model::value::plain(&v).into_owned(), v)).collect()
+            }
             Value::Object(map) => map.into_iter().collect(),
             Value::Number(n) if n.as_u64().is_some_and(|n| n <= MAX_EACH as u64) => {
                 (0..n.as_u64().unwrap_or(0)).map(|i| (i.to_string(), Value::from(i))).collect()
@@ -445,7 +456,12 @@ fn component_order(components: &[Component]) -> Vec<&Component> {
 }
 
 fn order<'n>(names: &[&'n str], mentions: &BTreeMap<&'n str, BTreeSet<&'n str>>) -> Vec<&'n str> {
-    fn visit<'n>(name: &'n str, mentions: &BTreeMap<&'n str, BTreeSet<&'n str>>, seen: &mut BTreeSet<&'n str>, out: &mut Vec<&'n str>) {
+    fn visit<'n>(
+        name: &'n str,
+        mentions: &BTreeMap<&'n str, BTreeSet<&'n str>>,
+        seen: &mut BTreeSet<&'n str>,
+        out: &mut Vec<&'n str>,
+    ) {
         if seen.insert(name) {
             for next in mentions.get(name).into_iter().flatten() {
                 visit(next, mentions, seen, out);

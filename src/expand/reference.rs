@@ -31,7 +31,13 @@ const WHOLE: usize = 64;
 
 impl Expansion<'_> {
     /// The addresses that a reference stands for. `many`: all of a repetition, rather than the one with the same key.
-    pub(super) fn resolve(&self, place: &Place, text: &str, kind: &str, many: bool) -> Result<Vec<Address>, Unresolved> {
+    pub(super) fn resolve(
+        &self,
+        place: &Place,
+        text: &str,
+        kind: &str,
+        many: bool,
+    ) -> Result<Vec<Address>, Unresolved> {
         let (group, key) = self.group(place, text, kind)?;
         if group.kind.name != kind {
             let names = self.names_of_kind(place, kind);
@@ -87,7 +93,12 @@ impl Expansion<'_> {
                 Unresolved::new(format!("unknown component `{part}`"), suggestion(part, names))
             })?;
             scope = match uses.scopes.as_slice() {
-                [] => return Err(Unresolved { absent: true, ..Unresolved::new(format!("`{part}` is not there: its condition gives nothing"), None) }),
+                [] => {
+                    return Err(Unresolved {
+                        absent: true,
+                        ..Unresolved::new(format!("`{part}` is not there: its condition gives nothing"), None)
+                    });
+                }
                 [(_, only)] => &self.scopes[*only],
                 several => {
                     let same = key
@@ -146,7 +157,8 @@ impl Expansion<'_> {
             }
         }
         if scope.is_stack {
-            let other = self.groups.iter().filter(|(n, g)| g.kind.name == kind && !n.starts_with(&format!("{}/", scope.stack)));
+            let other =
+                self.groups.iter().filter(|(n, g)| g.kind.name == kind && !n.starts_with(&format!("{}/", scope.stack)));
             names.extend(other.map(|(n, _)| n.clone()));
         }
         names
@@ -213,7 +225,13 @@ impl Expansion<'_> {
         Err(Unresolved::new(format!("unknown name `{root}`"), suggestion(root, names.iter().map(String::as_str))))
     }
 
-    fn stack_value(&self, place: &Place, stack: usize, segments: &[String], text: &str) -> Result<(Vec<String>, Value), Unresolved> {
+    fn stack_value(
+        &self,
+        place: &Place,
+        stack: usize,
+        segments: &[String],
+        text: &str,
+    ) -> Result<(Vec<String>, Value), Unresolved> {
         let scope = &self.scopes[stack];
         let name = segments.get(1).map(String::as_str).unwrap_or_default();
         if name == "outputs" {
@@ -230,7 +248,14 @@ impl Expansion<'_> {
     }
 
     /// `segments[at]` is a component of `scope`.
-    fn component_value(&self, place: &Place, scope: usize, segments: &[String], at: usize, text: &str) -> Result<(Vec<String>, Value), Unresolved> {
+    fn component_value(
+        &self,
+        place: &Place,
+        scope: usize,
+        segments: &[String],
+        at: usize,
+        text: &str,
+    ) -> Result<(Vec<String>, Value), Unresolved> {
         let component = &segments[at];
         let Some(uses) = self.scopes[scope].components.get(component) else {
             return Err(Unresolved::new(format!("unknown component `{component}`"), None));
@@ -264,14 +289,26 @@ impl Expansion<'_> {
     }
 
     /// `segments[at..]` is what is asked of a resource: `[key] attribute`.
-    fn group_value(&self, place: &Place, group: &Group, segments: &[String], at: usize, text: &str) -> Result<(Vec<String>, Value), Unresolved> {
+    fn group_value(
+        &self,
+        place: &Place,
+        group: &Group,
+        segments: &[String],
+        at: usize,
+        text: &str,
+    ) -> Result<(Vec<String>, Value), Unresolved> {
         let prefix = |n: usize| segments[..n].to_vec();
         if group.instances.is_empty() {
             let name = segments[..at].join(".");
-            return Err(Unresolved::new(format!("`{name}` is not there: its condition or its repetition gives nothing"), None));
+            return Err(Unresolved::new(
+                format!("`{name}` is not there: its condition or its repetition gives nothing"),
+                None,
+            ));
         }
         if !group.repeated {
-            let Some(attribute) = segments.get(at) else { return Ok((prefix(at), all_attributes(group, &group.instances[0].1))) };
+            let Some(attribute) = segments.get(at) else {
+                return Ok((prefix(at), all_attributes(group, &group.instances[0].1)));
+            };
             check_attribute(group, attribute)?;
             return Ok((prefix(at + 1), Value::String(token(&group.instances[0].1, attribute))));
         }

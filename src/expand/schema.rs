@@ -194,7 +194,10 @@ pub fn stack(kinds: &Kinds) -> Value {
     let mut properties = body(kinds);
     properties.insert("stack".to_owned(), json!({ "type": "string", "description": "Name: that of the file." }));
     properties.insert("region".to_owned(), json!({ "type": "string", "description": "Region of all resources." }));
-    properties.insert("moved".to_owned(), json!({ "type": "array", "items": shape::<Moved>(), "description": "Renamed resources." }));
+    properties.insert(
+        "moved".to_owned(),
+        json!({ "type": "array", "items": shape::<Moved>(), "description": "Renamed resources." }),
+    );
     properties.insert(
         "forget".to_owned(),
         json!({ "type": "array", "items": { "type": "string" }, "description": "No longer declared, to be left alone." }),
@@ -234,7 +237,8 @@ fn body(kinds: &Kinds) -> Map<String, Value> {
         "required": ["kind"],
         "allOf": kinds.iter().map(|k| for_kind(k)).collect::<Vec<_>>(),
     });
-    let named = |schema: Value, doc: &str| json!({ "type": "object", "additionalProperties": schema, "description": doc });
+    let named =
+        |schema: Value, doc: &str| json!({ "type": "object", "additionalProperties": schema, "description": doc });
     let Value::Object(map) = json!({
         "description": { "type": "string", "description": "What it is." },
         "parameters": named(shape::<Parameter>(), "Typed parameters."),
@@ -258,7 +262,8 @@ fn for_kind(kind: &KindDef) -> Value {
     for name in ResourceFile::OWN {
         let own = component.get("properties").and_then(|p| p.get(name)).cloned();
         let adopt = json!({ "description": "Id of an existing object to take over." });
-        properties.insert(name.to_owned(), own.unwrap_or(if name == "kind" { json!({ "const": kind.name }) } else { adopt }));
+        properties
+            .insert(name.to_owned(), own.unwrap_or(if name == "kind" { json!({ "const": kind.name }) } else { adopt }));
     }
     let mut then = json!({ "properties": properties, "additionalProperties": false });
     if let (Value::Object(then), Some(required)) = (&mut then, spec.get("required")) {
@@ -285,7 +290,9 @@ fn loosened(schema: Value) -> Value {
     let description = map.get("description").cloned();
     let default = map.get("default").cloned();
     let text = map.get("type").is_some_and(|t| t == "string") && !map.contains_key("enum");
-    if matches!(map.get("x-type").and_then(Value::as_str), Some("ref" | "policy" | "image")) && map.get("type").is_none() {
+    if matches!(map.get("x-type").and_then(Value::as_str), Some("ref" | "policy" | "image"))
+        && map.get("type").is_none()
+    {
         return Value::Object(map);
     }
     let mut options = vec![Value::Object(map), json!({ "type": "string", "pattern": "\\{\\{" })];

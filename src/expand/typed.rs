@@ -67,7 +67,14 @@ impl Expansion<'_> {
     }
 
     /// A mapping with known fields. `resource`: its own words (`kind`, `each`, …) are offered as near names too.
-    pub(super) fn object(&mut self, place: &Place, span: Span, entries: &[(Key, Node)], schema: &Schema, resource: bool) -> Option<Value> {
+    pub(super) fn object(
+        &mut self,
+        place: &Place,
+        span: Span,
+        entries: &[(Key, Node)],
+        schema: &Schema,
+        resource: bool,
+    ) -> Option<Value> {
         let mut map = Map::new();
         let mut whole = true;
         for (key, _) in entries.iter().filter(|(k, _)| schema.field(&k.text).is_none()) {
@@ -239,7 +246,8 @@ impl Expansion<'_> {
         let name = plain(&self.typed(place, path, &text_type)?).into_owned();
         let project = self.project;
         let Some(text) = project.payloads.get(&name) else {
-            let mut error = Diagnostic::error(format!("there is no payload `{name}`")).at(path.span, "no such file in templates/");
+            let mut error =
+                Diagnostic::error(format!("there is no payload `{name}`")).at(path.span, "no such file in templates/");
             error.help = suggestion(&name, project.payloads.keys().map(String::as_str));
             self.report(error, place);
             return None;
@@ -249,7 +257,12 @@ impl Expansion<'_> {
             Some(with) => match self.untyped(place, with)? {
                 Value::Object(map) => map,
                 _ => {
-                    self.wrong(place, with.span, &format!("this is {}", with.describe()), &Type::Map(Box::new(Type::Any)));
+                    self.wrong(
+                        place,
+                        with.span,
+                        &format!("this is {}", with.describe()),
+                        &Type::Map(Box::new(Type::Any)),
+                    );
                     return None;
                 }
             },
@@ -342,11 +355,17 @@ impl Expansion<'_> {
                 }
             }
             (Type::Boolean, value @ Value::Bool(_)) => Some(value),
-            (Type::Boolean, Value::String(text)) if matches!(text.as_str(), "true" | "false") => Some((text == "true").into()),
+            (Type::Boolean, Value::String(text)) if matches!(text.as_str(), "true" | "false") => {
+                Some((text == "true").into())
+            }
             (Type::Cidr, Value::String(text)) => self.parsed(place, span, text.parse::<Cidr>().map(|v| v.to_string())),
-            (Type::Duration, Value::String(text)) => self.parsed(place, span, text.parse::<Duration>().map(|v| v.to_string())),
+            (Type::Duration, Value::String(text)) => {
+                self.parsed(place, span, text.parse::<Duration>().map(|v| v.to_string()))
+            }
             (Type::Size, Value::String(text)) => self.parsed(place, span, text.parse::<Size>().map(|v| v.to_string())),
-            (Type::Ref(kind), Value::String(text)) => self.references(place, span, &text, kind, false)?.into_iter().next(),
+            (Type::Ref(kind), Value::String(text)) => {
+                self.references(place, span, &text, kind, false)?.into_iter().next()
+            }
             (Type::Ref(_), value @ Value::Object(_)) => Some(value),
             // One expression may stand for several references in a list.
             (Type::Ref(_), value @ Value::Array(_)) => Some(value),
@@ -376,7 +395,13 @@ impl Expansion<'_> {
         }
     }
 
-    fn coerce_object(&mut self, place: &Place, span: Span, mut entries: Map<String, Value>, schema: &Schema) -> Option<Value> {
+    fn coerce_object(
+        &mut self,
+        place: &Place,
+        span: Span,
+        mut entries: Map<String, Value>,
+        schema: &Schema,
+    ) -> Option<Value> {
         let mut map = Map::new();
         for field in &schema.fields {
             match entries.remove(&field.name) {
@@ -384,7 +409,8 @@ impl Expansion<'_> {
                     map.insert(field.name.clone(), self.coerce(place, span, value, &field.ty)?);
                 }
                 _ if field.required => {
-                    let error = Diagnostic::error(format!("`{}` is missing", field.name)).at(span, "in the value of this expression");
+                    let error = Diagnostic::error(format!("`{}` is missing", field.name))
+                        .at(span, "in the value of this expression");
                     self.report(error, place);
                     return None;
                 }
@@ -392,7 +418,8 @@ impl Expansion<'_> {
             }
         }
         if let Some(name) = entries.keys().next() {
-            let mut error = Diagnostic::error(format!("unknown field `{name}`")).at(span, "in the value of this expression");
+            let mut error =
+                Diagnostic::error(format!("unknown field `{name}`")).at(span, "in the value of this expression");
             error.help = suggestion(name, schema.names());
             self.report(error, place);
             return None;
@@ -417,7 +444,8 @@ impl Expansion<'_> {
 
     fn wrong(&mut self, place: &Place, span: Span, label: &str, ty: &Type) {
         let wanted = wanted(ty);
-        let error = Diagnostic::error(format!("{wanted} is wanted here")).at(span, label).help(format!("write {wanted}"));
+        let error =
+            Diagnostic::error(format!("{wanted} is wanted here")).at(span, label).help(format!("write {wanted}"));
         self.report(error, place);
     }
 }

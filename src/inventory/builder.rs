@@ -110,10 +110,16 @@ pub fn lookup_of(ty: &Type, value: &Value, region: &str) -> Option<Lookup> {
 }
 
 /// Drops what is not ours, and turns the ids of owned objects into their addresses.
-pub(super) fn build(mut objects: Vec<Object>, environment: &Environment, kinds: &Kinds, adopt: &HashSet<String>) -> Vec<Object> {
+pub(super) fn build(
+    mut objects: Vec<Object>,
+    environment: &Environment,
+    kinds: &Kinds,
+    adopt: &HashSet<String>,
+) -> Vec<Object> {
     let mut seen: HashSet<(String, String)> = HashSet::new();
     objects.retain(|o| {
-        let ours = o.owner.as_ref().is_some_and(|w| w.project == environment.project && w.environment == environment.name);
+        let ours =
+            o.owner.as_ref().is_some_and(|w| w.project == environment.project && w.environment == environment.name);
         let asked = adopt.contains(&o.id) || o.identifiers.iter().any(|i| adopt.contains(i));
         (ours || asked) && seen.insert((o.kind.clone(), o.id.clone()))
     });
@@ -132,7 +138,9 @@ pub(super) fn build(mut objects: Vec<Object>, environment: &Environment, kinds: 
         let Some(kind) = kinds.get(&object.kind) else { continue };
         map_to_addresses(kind, &mut object.spec, &names);
     }
-    objects.sort_by(|a, b| (a.address(), &a.kind, a.generation(), &a.id).cmp(&(b.address(), &b.kind, b.generation(), &b.id)));
+    objects.sort_by(|a, b| {
+        (a.address(), &a.kind, a.generation(), &a.id).cmp(&(b.address(), &b.kind, b.generation(), &b.id))
+    });
     objects
 }
 

@@ -77,7 +77,7 @@ impl Owner {
 /// reserves (`aws:…`).
 pub fn user_tags(tags: &BTreeMap<String, String>, name: &str) -> BTreeMap<String, String> {
     tags.iter()
-        .filter(|(k, v)| !k.starts_with(PREFIX) && !k.starts_with("aws:") && !(*k == "Name" && *v == name))
+        .filter(|(k, v)| !(k.starts_with(PREFIX) || k.starts_with("aws:") || *k == "Name" && *v == name))
         .map(|(k, v)| (k.clone(), v.clone()))
         .collect()
 }

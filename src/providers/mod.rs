@@ -25,12 +25,19 @@ macro_rules! registry {
 }
 
 registry! {
+    aws::ec2::elastic_ip::ElasticIp,
+    aws::ec2::flow_log::FlowLog,
+    aws::ec2::internet_gateway::InternetGateway,
+    aws::ec2::nat_gateway::NatGateway,
+    aws::ec2::route_table::RouteTable,
+    aws::ec2::security_group::SecurityGroup,
     aws::autoscaling::group::AutoscalingGroup,
     aws::ec2::instance::Instance,
     aws::ec2::launch_template::LaunchTemplate,
     aws::ec2::subnet::Subnet,
     aws::ec2::volume::Volume,
     aws::ec2::vpc::Vpc,
+    aws::ec2::vpc_endpoint::VpcEndpoint,
     aws::iam::role::Role,
     aws::kms::key::Key,
     aws::logs::log_group::LogGroup,

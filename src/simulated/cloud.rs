@@ -12,8 +12,8 @@ use super::store::{Stored, World};
 use super::{Error, Simulated};
 use crate::model::Address;
 use crate::model::cloud::{
-    ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, OwnRequest, ReadRequest, Resolved, UpdateRequest,
-    Watch,
+    ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, OwnRequest, ReadRequest, Resolved,
+    UpdateRequest, Watch,
 };
 use crate::model::kind::{KindDef, Scope};
 use crate::model::observed::{Lookup, Object, Status};
@@ -66,7 +66,9 @@ impl Simulated {
     /// A fault that keeps the call from having an effect.
     fn fails_before(&self, fault: Option<FaultWhat>, operation: &str) -> Result<(), ApiError> {
         match fault {
-            Some(FaultWhat::Throttle) => Err(coded(operation, ErrorClass::Throttled, "RequestLimitExceeded", "too many requests")),
+            Some(FaultWhat::Throttle) => {
+                Err(coded(operation, ErrorClass::Throttled, "RequestLimitExceeded", "too many requests"))
+            }
             Some(FaultWhat::Error) => Err(coded(operation, ErrorClass::Other, "InternalError", "the service failed")),
             Some(FaultWhat::LostAnswer | FaultWhat::Timeout) | None => Ok(()),
         }
@@ -76,7 +78,9 @@ impl Simulated {
     fn fails_after(fault: Option<FaultWhat>, operation: &str) -> Result<(), ApiError> {
         match fault {
             Some(FaultWhat::LostAnswer) => Err(ApiError::new(operation, ErrorClass::Unanswered, "the answer was lost")),
-            Some(FaultWhat::Timeout) => Err(ApiError::new(operation, ErrorClass::TimedOut, "it did not become usable in time")),
+            Some(FaultWhat::Timeout) => {
+                Err(ApiError::new(operation, ErrorClass::TimedOut, "it did not become usable in time"))
+            }
             Some(FaultWhat::Throttle | FaultWhat::Error) | None => Ok(()),
         }
     }
@@ -92,7 +96,14 @@ impl Simulated {
     }
 
     /// The zone exists and is not lost.
-    fn zone_works(&self, world: &World, kind: &KindDef, region: &str, spec: &Value, operation: &str) -> Result<(), ApiError> {
+    fn zone_works(
+        &self,
+        world: &World,
+        kind: &KindDef,
+        region: &str,
+        spec: &Value,
+        operation: &str,
+    ) -> Result<(), ApiError> {
         let Some(zone) = kind.facts.zone_field.and_then(|f| spec.get(f)).and_then(Value::as_str) else { return Ok(()) };
         let known = self.settings.regions.get(region).is_some_and(|zones| zones.iter().any(|z| z == zone));
         if !known {
@@ -100,13 +111,26 @@ impl Simulated {
             return Err(coded(operation, ErrorClass::Invalid, "InvalidZone.NotFound", &message));
         }
         if world.lost_zones.contains(zone) {
-            return Err(coded(operation, ErrorClass::QuotaExceeded, "InsufficientCapacity", &format!("zone {zone} is lost")));
+            return Err(coded(
+                operation,
+                ErrorClass::QuotaExceeded,
+                "InsufficientCapacity",
+                &format!("zone {zone} is lost"),
+            ));
         }
         Ok(())
     }
 
     /// The spec with references as ids, each of which must be there.
-    fn with_ids(&self, world: &World, kind: &KindDef, region: &str, spec: &Value, resolved: &Resolved, operation: &str) -> Result<Value, ApiError> {
+    fn with_ids(
+        &self,
+        world: &World,
+        kind: &KindDef,
+        region: &str,
+        spec: &Value,
+        resolved: &Resolved,
+        operation: &str,
+    ) -> Result<Value, ApiError> {
         let mut spec = spec.clone();
         let mut missing = None;
         kind.schema.map_refs(&mut spec, &mut |target, value| {
@@ -137,10 +161,9 @@ impl Simulated {
             return Some(found);
         }
         let global = self.kinds.get(kind).is_some_and(|k| k.facts.scope == Scope::Global);
-        world
-            .objects
-            .values()
-            .find(|o| o.kind == kind && (global || o.region == region) && (o.id == id || o.identifiers.iter().any(|i| i == id)))
+        world.objects.values().find(|o| {
+            o.kind == kind && (global || o.region == region) && (o.id == id || o.identifiers.iter().any(|i| i == id))
+        })
     }
 
     fn make(&self, world: &mut World, request: &CreateRequest, operation: &str) -> Result<Object, ApiError> {
@@ -282,7 +305,9 @@ impl Simulated {
     /// The id of an object that still refers to this one.
     fn user_of<'w>(&self, world: &'w World, stored: &Stored) -> Option<&'w Stored> {
         let names = |id: &str| id == stored.id || stored.identifiers.iter().any(|i| i == id);
-        let near = |o: &Stored| o.region == stored.region || self.kinds.get(&stored.kind).is_some_and(|k| k.facts.scope == Scope::Global);
+        let near = |o: &Stored| {
+            o.region == stored.region || self.kinds.get(&stored.kind).is_some_and(|k| k.facts.scope == Scope::Global)
+        };
         world.objects.values().filter(|o| near(o) && !(o.kind == stored.kind && o.id == stored.id)).find(|other| {
             let Some(kind) = self.kinds.get(&other.kind) else { return false };
             let mut used = false;
@@ -409,7 +434,9 @@ impl Cloud for Simulated {
             .collect();
         match found.as_slice() {
             [only] => Ok(only.id.clone()),
-            [] => Err(ApiError::new(operation, ErrorClass::NotFound, format!("no {} has the tags {tags:?}", lookup.what))),
+            [] => {
+                Err(ApiError::new(operation, ErrorClass::NotFound, format!("no {} has the tags {tags:?}", lookup.what)))
+            }
             several => {
                 let message = format!("{} of kind {} have the tags {tags:?}", several.len(), lookup.what);
                 Err(ApiError::new(operation, ErrorClass::Invalid, message))
@@ -443,7 +470,8 @@ impl Cloud for Simulated {
         self.count(&operation, 1);
         let fault = self.fault("update", &request.object.kind);
         self.fails_before(fault, &operation)?;
-        let changed = self.store.change(|world| self.alter(world, request, &operation)).map_err(broken(&operation))??;
+        let changed =
+            self.store.change(|world| self.alter(world, request, &operation)).map_err(broken(&operation))??;
         Self::fails_after(fault, &operation)?;
         Ok(changed)
     }
@@ -465,7 +493,12 @@ impl Cloud for Simulated {
         self.count(&operation, 1);
         let key = World::key(kind.name, &request.object.region, &request.object.id);
         let outcome = self.store.change(|world| match world.objects.get_mut(&key) {
-            None => Err(coded(&operation, ErrorClass::NotFound, "NotFound", &format!("'{}' does not exist", request.object.id))),
+            None => Err(coded(
+                &operation,
+                ErrorClass::NotFound,
+                "NotFound",
+                &format!("'{}' does not exist", request.object.id),
+            )),
             Some(stored) => {
                 stored.tags.retain(|k, _| !k.starts_with(ownership::PREFIX));
                 if let Some(owner) = &request.owner {

@@ -73,7 +73,10 @@ impl Simulated {
                 address: address(o).map(|a| a.to_string()),
                 spec: self.object(&world, o).spec,
             })
-            .filter(|l| [&l.kind, &l.id].iter().any(|t| t.contains(filter)) || l.address.as_ref().is_some_and(|a| a.contains(filter)))
+            .filter(|l| {
+                [&l.kind, &l.id].iter().any(|t| t.contains(filter))
+                    || l.address.as_ref().is_some_and(|a| a.contains(filter))
+            })
             .collect();
         lines.sort_by(|a, b| (&a.address, &a.kind, &a.id).cmp(&(&b.address, &b.kind, &b.id)));
         Ok(lines)
@@ -101,9 +104,14 @@ impl Simulated {
             let schema = self.kinds.get(&stored.kind).map(|k| &k.schema);
             if schema.is_some_and(|s| s.field(first).is_none()) {
                 let names: Vec<&str> = schema.map(|s| s.names().collect()).unwrap_or_default();
-                return Err(Error::Unknown(format!("a {} has no field `{first}`; there is: {}", stored.kind, names.join(", "))));
+                return Err(Error::Unknown(format!(
+                    "a {} has no field `{first}`; there is: {}",
+                    stored.kind,
+                    names.join(", ")
+                )));
             }
-            put(&mut stored.spec, path, value).ok_or_else(|| Error::Unknown(format!("there is nothing at `{path}`")))?;
+            put(&mut stored.spec, path, value)
+                .ok_or_else(|| Error::Unknown(format!("there is nothing at `{path}`")))?;
             Ok(stored.id.clone())
         })?
     }
@@ -264,7 +272,9 @@ fn put(tree: &mut Value, path: &str, value: Option<Value>) -> Option<()> {
             };
             Some(())
         }
-        (Value::Object(map), Some(rest)) => put(map.entry(first.to_owned()).or_insert_with(|| Value::Object(serde_json::Map::new())), rest, value),
+        (Value::Object(map), Some(rest)) => {
+            put(map.entry(first.to_owned()).or_insert_with(|| Value::Object(serde_json::Map::new())), rest, value)
+        }
         (Value::Array(items), rest) => {
             let index: usize = first.parse().ok()?;
             match (rest, value) {

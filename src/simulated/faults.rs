@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_faults() {
-        let fault = Fault { operation: "create".into(), kind: None, chance: Some(0.3), nth: None, what: FaultWhat::Error };
+        let fault =
+            Fault { operation: "create".into(), kind: None, chance: Some(0.3), nth: None, what: FaultWhat::Error };
         let drawn = |seed| (1..200).map(|n| fault.strikes(seed, n)).collect::<Vec<_>>();
         assert_eq!(drawn(7), drawn(7));
         assert_ne!(drawn(7), drawn(8));

@@ -88,7 +88,9 @@ fn only_the_providers_see_the_sdk() {
     let wrong: Vec<String> = sources()
         .into_iter()
         .filter(|(module, _, text)| module != "providers" && text.contains("aws_"))
-        .filter(|(_, _, text)| product(text).lines().any(|l| l.trim_start().starts_with("use aws_") || l.contains("aws_sdk")))
+        .filter(|(_, _, text)| {
+            product(text).lines().any(|l| l.trim_start().starts_with("use aws_") || l.contains("aws_sdk"))
+        })
         .map(|(_, path, _)| path.display().to_string())
         .collect();
     assert!(wrong.is_empty(), "the SDK is used outside the providers: {wrong:?}");

@@ -1,2 +1,5 @@
-//! it
-fn main() {}
+//! Integration tests: one binary, a file or folder a subject.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+mod cli;
+mod layers;

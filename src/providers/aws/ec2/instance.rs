@@ -20,8 +20,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::instance_calls as calls;
-use super::pending::SecurityGroup;
 use super::retag;
+use super::security_group::SecurityGroup;
 use super::server::{
     CpuOptions, Credits, MetadataOptions, ServerTenancy, ShutdownBehaviour, VolumeType, check_key, check_performance,
     check_user_data, yes,

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::launch_template_data::{from_api, to_api};
-use super::pending::SecurityGroup;
+use super::security_group::SecurityGroup;
 use super::server::{
     CpuOptions, Credits, MetadataOptions, ServerTenancy, ShutdownBehaviour, VolumeType, check_key, check_performance,
     check_user_data, yes,

@@ -1,14 +1,20 @@
 //! EC2: networks, servers, volumes. What its kinds share: tags and filters.
 
+pub mod elastic_ip;
+pub mod flow_log;
 pub mod instance;
 mod instance_calls;
+pub mod internet_gateway;
 pub mod launch_template;
 mod launch_template_data;
-pub mod pending;
+pub mod nat_gateway;
+pub mod route_table;
+pub mod security_group;
 pub mod server;
 pub mod subnet;
 pub mod volume;
 pub mod vpc;
+pub mod vpc_endpoint;
 
 use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, Tag, TagSpecification};
 

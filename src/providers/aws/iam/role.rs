@@ -234,12 +234,17 @@ impl AwsKind for Role {
     async fn delete(cx: &Context, delete: &Delete<'_, Spec>) -> Result<(), ApiError> {
         let (iam, name) = (&cx.clients.iam, delete.id);
         remove_profiles(cx, name).await?;
-        let pages =
-            cx.pages("iam:ListAttachedRolePolicies", iam.list_attached_role_policies().role_name(name).into_paginator().send()).await?;
+        let pages = cx
+            .pages(
+                "iam:ListAttachedRolePolicies",
+                iam.list_attached_role_policies().role_name(name).into_paginator().send(),
+            )
+            .await?;
         for arn in pages.iter().flat_map(|p| p.attached_policies()).filter_map(|p| p.policy_arn()) {
             detach(cx, name, arn).await?;
         }
-        let pages = cx.pages("iam:ListRolePolicies", iam.list_role_policies().role_name(name).into_paginator().send()).await?;
+        let pages =
+            cx.pages("iam:ListRolePolicies", iam.list_role_policies().role_name(name).into_paginator().send()).await?;
         for policy in pages.iter().flat_map(|p| p.policy_names()) {
             remove_policy(cx, name, policy).await?;
         }
@@ -415,7 +420,8 @@ mod tests {
 
     #[test]
     fn policies_are_decoded_from_the_api_form() {
-        let encoded = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%7D%5D%7D";
+        let encoded =
+            "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%7D%5D%7D";
         assert_eq!(policy(encoded).unwrap().value()["Statement"][0]["Effect"], "Allow");
         assert!(policy("x").is_err());
     }

@@ -142,7 +142,13 @@ impl Kind for Key {
                     "kms:GetKeyPolicy",
                     "kms:GetKeyRotationStatus",
                 ],
-                create: &["kms:CreateKey", "kms:TagResource", "kms:CreateAlias", "kms:EnableKeyRotation", "kms:DisableKey"],
+                create: &[
+                    "kms:CreateKey",
+                    "kms:TagResource",
+                    "kms:CreateAlias",
+                    "kms:EnableKeyRotation",
+                    "kms:DisableKey",
+                ],
                 update: &[
                     "kms:UpdateKeyDescription",
                     "kms:PutKeyPolicy",
@@ -170,7 +176,11 @@ impl Kind for Key {
         if let Some(period) = &spec.rotation_period {
             let days = period.seconds() / DAY;
             if period.seconds() > 0 && (period.seconds() % DAY != 0 || !(90..=2560).contains(&days)) {
-                problems.add("rotation_period", format!("`{period}` is not 90 to 2,560 whole days"), "write 365d, for one");
+                problems.add(
+                    "rotation_period",
+                    format!("`{period}` is not 90 to 2,560 whole days"),
+                    "write 365d, for one",
+                );
             }
             if spec.rotation == Some(false) {
                 problems.add("rotation_period", "a key that is not rotated has no interval", "set `rotation: true`");
@@ -181,7 +191,11 @@ impl Kind for Key {
             problems.add("rotation", "only symmetric keys can be rotated", "leave `rotation` out");
         }
         if let Some(alias) = spec.alias.as_deref().filter(|a| a.starts_with("alias/") || a.starts_with("aws/")) {
-            problems.add("alias", format!("`{alias}` begins with a word that the API sets or reserves"), "leave it out");
+            problems.add(
+                "alias",
+                format!("`{alias}` begins with a word that the API sets or reserves"),
+                "leave it out",
+            );
         }
     }
 }
@@ -196,7 +210,9 @@ impl AwsKind for Key {
                 let prefix = format!("alias/{project}-{environment}-");
                 candidates(cx, &aliases, |names| names.iter().any(|n| n.starts_with(&prefix))).await?
             }
-            Selection::Tagged(_) => candidates(cx, &aliases, |names| !names.iter().all(|n| n.starts_with("alias/aws/"))).await?,
+            Selection::Tagged(_) => {
+                candidates(cx, &aliases, |names| !names.iter().all(|n| n.starts_with("alias/aws/"))).await?
+            }
         };
         let found: Vec<Option<Found<Spec>>> = stream::iter(ids)
             .map(|id| {
@@ -303,7 +319,9 @@ async fn found(
     let Some(meta) = described.key_metadata() else { return Ok(None) };
     let status = match meta.key_state() {
         Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion) => Status::Deleting,
-        Some(KeyState::Creating | KeyState::Updating | KeyState::PendingImport) => Status::Pending("creating".to_owned()),
+        Some(KeyState::Creating | KeyState::Updating | KeyState::PendingImport) => {
+            Status::Pending("creating".to_owned())
+        }
         _ => Status::Ready,
     };
     if status == Status::Deleting {
@@ -321,11 +339,7 @@ async fn tags(cx: &Context, id: &str) -> Result<Option<Tags>, ApiError> {
     let request = cx.clients.kms.list_resource_tags().key_id(id).limit(50);
     match cx.pages("kms:ListResourceTags", request.into_paginator().send()).await {
         Ok(pages) => Ok(Some(
-            pages
-                .iter()
-                .flat_map(|p| p.tags())
-                .map(|t| (t.tag_key().to_owned(), t.tag_value().to_owned()))
-                .collect(),
+            pages.iter().flat_map(|p| p.tags()).map(|t| (t.tag_key().to_owned(), t.tag_value().to_owned())).collect(),
         )),
         // A key that we may not look at is not one that we made.
         Err(e) if matches!(e.class, ErrorClass::AccessDenied | ErrorClass::NotFound) => Ok(None),
@@ -346,7 +360,8 @@ async fn whole(
     let mut unread = Vec::new();
     let mut policy = None;
     if read.wants("policy", &tags) {
-        let answer = cx.call("kms:GetKeyPolicy", kms.get_key_policy().key_id(&id).policy_name("default").send()).await?;
+        let answer =
+            cx.call("kms:GetKeyPolicy", kms.get_key_policy().key_id(&id).policy_name("default").send()).await?;
         let text = answer.policy().unwrap_or_default();
         let parsed = PolicyDocument::from_json(text);
         policy = Some(parsed.map_err(|e| ApiError::new("kms:GetKeyPolicy", ErrorClass::Other, e))?);
@@ -367,7 +382,8 @@ async fn whole(
     }
     let own = Owner::from_tags(&tags).map(|o| alias_of(&o));
     let names: Vec<&String> = aliases.iter().filter(|(_, key)| **key == id).map(|(name, _)| name).collect();
-    let further = names.iter().find(|n| Some(n.as_str()) != own.as_deref()).map(|n| n.trim_start_matches("alias/").to_owned());
+    let further =
+        names.iter().find(|n| Some(n.as_str()) != own.as_deref()).map(|n| n.trim_start_matches("alias/").to_owned());
     let arn = meta.arn().unwrap_or_default().to_owned();
     let mut identifiers = vec![arn.clone()];
     for name in &names {
@@ -376,7 +392,11 @@ async fn whole(
     }
     Ok(Found {
         identifiers,
-        attributes: attributes([("id", json!(id)), ("arn", json!(arn)), ("alias_name", json!(own.or(names.first().map(|n| (*n).clone()))))]),
+        attributes: attributes([
+            ("id", json!(id)),
+            ("arn", json!(arn)),
+            ("alias_name", json!(own.or(names.first().map(|n| (*n).clone())))),
+        ]),
         spec: Spec {
             description: Some(meta.description().unwrap_or_default().to_owned()),
             policy,

@@ -89,7 +89,12 @@ impl Kind for LogGroup {
             },
             permissions: Permissions {
                 read: &["logs:DescribeLogGroups", "logs:ListTagsForResource"],
-                create: &["logs:CreateLogGroup", "logs:TagResource", "logs:PutRetentionPolicy", "logs:PutLogGroupDeletionProtection"],
+                create: &[
+                    "logs:CreateLogGroup",
+                    "logs:TagResource",
+                    "logs:PutRetentionPolicy",
+                    "logs:PutLogGroupDeletionProtection",
+                ],
                 update: &[
                     "logs:PutRetentionPolicy",
                     "logs:DeleteRetentionPolicy",
