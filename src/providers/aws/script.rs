@@ -45,7 +45,7 @@ impl Script {
         asked.iter().filter(|b| b.starts_with(&format!("Action={operation}&"))).cloned().collect()
     }
 
-    /// All operations asked, in order.
+    /// All operations asked of the form-encoded services, in order.
     pub(crate) fn operations(&self) -> Vec<String> {
         self.asked.lock().unwrap().iter().map(|body| operation(body).to_owned()).collect()
     }
