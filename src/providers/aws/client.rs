@@ -112,6 +112,12 @@ impl Session {
         }
     }
 
+    /// With a configuration of a test's own.
+    #[cfg(test)]
+    pub(super) fn scripted(config: SdkConfig, poll: Duration) -> Self {
+        Self { config, clients: Mutex::default(), limits: Arc::default(), poll }
+    }
+
     /// A context for calls in one region.
     pub fn context(&self, region: &str) -> Context {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);

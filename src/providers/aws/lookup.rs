@@ -63,3 +63,49 @@ pub(super) async fn by_tags(handler: &dyn Handler, cx: &Context, lookup: &Lookup
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::aws::script::Script;
+
+    fn images(ids: &[(&str, &str)]) -> String {
+        let items: String = ids
+            .iter()
+            .map(|(id, date)| format!("<item><imageId>{id}</imageId><creationDate>{date}</creationDate></item>"))
+            .collect();
+        format!("<imagesSet>{items}</imagesSet>")
+    }
+
+    #[tokio::test]
+    async fn the_newest_image_of_a_name_is_taken() {
+        let found = images(&[
+            ("ami-old", "2024-01-01T00:00:00.000Z"),
+            ("ami-new", "2026-01-01T00:00:00.000Z"),
+            ("ami-mid", "2025-01-01T00:00:00.000Z"),
+        ]);
+        let script = Script::default().ec2("DescribeImages", &found);
+        let id = image(&script.context(), r#"{"name":"app-*","owner":"123456789012"}"#).await;
+        assert_eq!(id, Ok("ami-new".to_owned()));
+        let asked = script.asked("DescribeImages");
+        assert!(asked[0].contains("Owner.1=123456789012") && asked[0].contains("available"), "{asked:?}");
+    }
+
+    #[tokio::test]
+    async fn a_name_without_image_is_an_error_that_names_it() {
+        let script = Script::default().ec2("DescribeImages", &images(&[]));
+        let error = image(&script.context(), r#"{"name":"app-*"}"#).await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::NotFound);
+        assert_eq!(error.message, "`self` has no image named `app-*`");
+    }
+
+    #[tokio::test]
+    async fn a_parameter_gives_its_value_and_nothing_but_an_image_id() {
+        let answer = |value: &str| format!(r#"{{"Parameter":{{"Name":"/p","Type":"String","Value":"{value}"}}}}"#);
+        let script = Script::default().answer("GetParameter", 200, &answer("ami-1"));
+        assert_eq!(image(&script.context(), r#"{"parameter":"/p"}"#).await, Ok("ami-1".to_owned()));
+        let script = Script::default().answer("GetParameter", 200, &answer("hello"));
+        let error = image(&script.context(), r#"{"parameter":"/p"}"#).await.unwrap_err();
+        assert_eq!(error.message, "the parameter `/p` holds `hello`, which is not an image id");
+    }
+}

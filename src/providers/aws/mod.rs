@@ -12,6 +12,8 @@ pub mod kms;
 mod limit;
 pub mod logs;
 mod lookup;
+#[cfg(test)]
+mod script;
 mod words;
 
 use std::collections::BTreeMap;

@@ -567,41 +567,4 @@ pub(super) async fn retag(cx: &Context, object: &Object, set: &Tags, remove: &[S
 }
 
 #[cfg(test)]
-mod tests {
-    use aws_sdk_autoscaling::types::Instance;
-
-    use super::*;
-
-    #[test]
-    fn only_servers_in_service_count_each_by_its_weight() {
-        let server = |state: LifecycleState, weight: Option<&str>| {
-            Instance::builder()
-                .lifecycle_state(state)
-                .health_status("Healthy")
-                .set_weighted_capacity(weight.map(str::to_owned))
-                .build()
-        };
-        let group = ApiGroup::builder()
-            .instances(server(LifecycleState::InService, None))
-            .instances(server(LifecycleState::InService, Some("3")))
-            .instances(server(LifecycleState::Pending, None))
-            .build();
-        assert_eq!(capacity(&group), 4);
-    }
-
-    #[test]
-    fn ownership_tags_are_not_handed_on_to_servers() {
-        assert_eq!(tag("g", ownership::ADDRESS, Some("s/g")).propagate_at_launch(), Some(false));
-        assert_eq!(tag("g", "team", Some("a")).propagate_at_launch(), Some(true));
-    }
-
-    #[test]
-    fn a_protected_group_is_no_busy_group() {
-        let error = |code: &str| ApiError {
-            code: Some(code.to_owned()),
-            ..ApiError::new("autoscaling:DeleteAutoScalingGroup", ErrorClass::Conflict, "")
-        };
-        assert!(is_busy(&error("ScalingActivityInProgressFault")));
-        assert!(!is_busy(&error("OperationNotPermitted")));
-    }
-}
+mod tests;

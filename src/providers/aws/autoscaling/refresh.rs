@@ -113,10 +113,47 @@ mod tests {
     use aws_sdk_autoscaling::types::LaunchTemplateSpecification;
 
     use super::*;
+    use crate::model::cloud::Unwatched;
+    use crate::providers::aws::script::Script;
 
     fn to(version: &str) -> DesiredConfiguration {
         let template = LaunchTemplateSpecification::builder().launch_template_id("lt-1").version(version).build();
         DesiredConfiguration::builder().launch_template(template).build()
+    }
+
+    fn settings() -> RefreshSettings {
+        serde_json::from_str("{}").unwrap()
+    }
+
+    fn refreshes(id: &str, version: &str, status: &str) -> String {
+        format!(
+            "<InstanceRefreshes><member><InstanceRefreshId>{id}</InstanceRefreshId><Status>{status}</Status>\
+             <DesiredConfiguration><LaunchTemplate><LaunchTemplateId>lt-1</LaunchTemplateId>\
+             <Version>{version}</Version></LaunchTemplate></DesiredConfiguration></member></InstanceRefreshes>"
+        )
+    }
+
+    const IN_PROGRESS: &str = "<ErrorResponse><Error><Type>Sender</Type><Code>InstanceRefreshInProgress</Code>\
+                               <Message>one is under way</Message></Error></ErrorResponse>";
+
+    #[tokio::test]
+    async fn a_refresh_of_an_apply_that_was_cut_off_is_waited_for() {
+        let script = Script::default()
+            .answer("StartInstanceRefresh", 400, IN_PROGRESS)
+            .autoscaling("DescribeInstanceRefreshes", &refreshes("r-1", "3", "InProgress"))
+            .autoscaling("DescribeInstanceRefreshes", &refreshes("r-1", "3", "Pending"))
+            .autoscaling("DescribeInstanceRefreshes", &refreshes("r-1", "3", "Successful"));
+        assert_eq!(refresh(&script.context(), "g", to("3"), &settings(), &Unwatched).await, Ok(()));
+        assert!(script.asked("DescribeInstanceRefreshes")[1].contains("r-1"));
+    }
+
+    #[tokio::test]
+    async fn a_refresh_to_another_version_is_in_the_way() {
+        let script = Script::default()
+            .answer("StartInstanceRefresh", 400, IN_PROGRESS)
+            .autoscaling("DescribeInstanceRefreshes", &refreshes("r-1", "2", "InProgress"));
+        let error = refresh(&script.context(), "g", to("3"), &settings(), &Unwatched).await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::Conflict);
     }
 
     #[test]

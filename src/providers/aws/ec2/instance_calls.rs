@@ -587,33 +587,4 @@ async fn reach(cx: &Context, id: &str, goal: &InstanceStateName, watch: &dyn Wat
 }
 
 #[cfg(test)]
-mod tests {
-    use aws_sdk_ec2::types::{EbsInstanceBlockDevice, InstanceBlockDeviceMapping, Tag};
-
-    use super::*;
-
-    #[test]
-    fn a_volume_with_an_owner_of_its_own_is_not_a_disk_of_the_server() {
-        let mapping = |device: &str, id: &str| {
-            InstanceBlockDeviceMapping::builder()
-                .device_name(device)
-                .ebs(EbsInstanceBlockDevice::builder().volume_id(id).build())
-                .build()
-        };
-        let instance = ApiInstance::builder()
-            .root_device_name("/dev/xvda")
-            .block_device_mappings(mapping("/dev/xvda", "vol-1"))
-            .block_device_mappings(mapping("/dev/sdf", "vol-2"))
-            .block_device_mappings(mapping("/dev/sdg", "vol-3"))
-            .build();
-        let owned = Tag::builder().key(ownership::ADDRESS).value("data/main").build();
-        let volumes = Volumes::from([
-            ("vol-1".to_owned(), ApiVolume::builder().size(8).encrypted(true).build()),
-            ("vol-2".to_owned(), ApiVolume::builder().size(9).tags(owned).build()),
-            ("vol-3".to_owned(), ApiVolume::builder().size(10).build()),
-        ]);
-        let (root, disks) = observed_disks(&instance, &volumes);
-        assert_eq!((root.size, root.encrypted), (from_gib(Some(8)), true));
-        assert_eq!(disks.keys().collect::<Vec<_>>(), ["/dev/sdg"]);
-    }
-}
+mod tests;

@@ -501,6 +501,7 @@ fn found(template: &ApiTemplate, version: &LaunchTemplateVersion) -> Result<Foun
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::providers::aws::script::Script;
 
     fn problems(spec: serde_json::Value) -> Vec<String> {
         let spec: Spec = serde_json::from_value(spec).unwrap();
@@ -537,5 +538,50 @@ mod tests {
         );
         assert_eq!(problems(json!({"image": "ami-1", "hibernation": true})), ["hibernation"]);
         assert_eq!(problems(json!({"image": "ami-1", "root_disk": {"device": "/dev/sdb"}})), ["root_disk.device"]);
+    }
+
+    fn versions(ids: &[&str]) -> String {
+        let item = |id: &&str| format!("<item><launchTemplateId>{id}</launchTemplateId><launchTemplateData/></item>");
+        format!("<launchTemplateVersionSet>{}</launchTemplateVersionSet>", ids.iter().map(item).collect::<String>())
+    }
+
+    fn two_templates() -> Script {
+        Script::default().ec2(
+            "DescribeLaunchTemplates",
+            "<launchTemplates><item><launchTemplateId>lt-1</launchTemplateId></item>\
+             <item><launchTemplateId>lt-2</launchTemplateId></item></launchTemplates>",
+        )
+    }
+
+    async fn read_owned(script: &Script) -> Vec<String> {
+        let read = Read::whole(Selection::Owned { project: "p", environment: "e" });
+        let found = LaunchTemplate::read(&script.context(), &read).await.unwrap();
+        found.into_iter().map(|f| f.id).collect()
+    }
+
+    #[tokio::test]
+    async fn the_versions_of_all_templates_come_in_one_call() {
+        let script = two_templates().ec2("DescribeLaunchTemplateVersions", &versions(&["lt-2", "lt-1", "lt-3"]));
+        assert_eq!(read_owned(&script).await, ["lt-1", "lt-2"]);
+        assert_eq!(script.asked("DescribeLaunchTemplateVersions").len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_template_that_the_pages_left_out_is_not_taken_for_absent() {
+        let script = two_templates()
+            .ec2("DescribeLaunchTemplateVersions", &versions(&["lt-1"]))
+            .ec2("DescribeLaunchTemplateVersions", &versions(&["lt-2"]));
+        assert_eq!(read_owned(&script).await, ["lt-1", "lt-2"]);
+    }
+
+    #[tokio::test]
+    async fn where_there_is_no_page_of_all_versions_each_template_is_asked() {
+        let refused = "<Response><Errors><Error><Code>MissingParameter</Code><Message>id</Message></Error></Errors>\
+                       </Response>";
+        let script = two_templates()
+            .answer("DescribeLaunchTemplateVersions", 400, refused)
+            .ec2("DescribeLaunchTemplateVersions", &versions(&["lt-1"]))
+            .ec2("DescribeLaunchTemplateVersions", &versions(&["lt-2"]));
+        assert_eq!(read_owned(&script).await, ["lt-1", "lt-2"]);
     }
 }

@@ -1,0 +1,88 @@
+//! For tests: an endpoint that answers by the operation's name, and keeps what was asked.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+
+use super::client::{Context, Session};
+
+/// The endpoint.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Script {
+    answers: Arc<Mutex<BTreeMap<String, Vec<(u16, String)>>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Script {
+    /// Adds an answer to an operation; the last one is given again and again.
+    pub(crate) fn answer(self, operation: &str, status: u16, body: &str) -> Self {
+        self.answers.lock().unwrap().entry(operation.to_owned()).or_default().push((status, body.to_owned()));
+        self
+    }
+
+    /// An answer to an operation of EC2: its members.
+    pub(crate) fn ec2(self, operation: &str, members: &str) -> Self {
+        self.answer(operation, 200, &format!("<{operation}Response>{members}</{operation}Response>"))
+    }
+
+    /// An answer to an operation of auto scaling: the members of its result.
+    pub(crate) fn autoscaling(self, operation: &str, members: &str) -> Self {
+        let result = format!("<{operation}Result>{members}</{operation}Result>");
+        self.answer(operation, 200, &format!("<{operation}Response>{result}</{operation}Response>"))
+    }
+
+    /// Bodies of the requests to an operation.
+    pub(crate) fn asked(&self, operation: &str) -> Vec<String> {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().filter(|b| b.starts_with(&format!("Action={operation}&"))).cloned().collect()
+    }
+
+    /// All operations asked of the form-encoded services, in order.
+    pub(crate) fn operations(&self) -> Vec<String> {
+        self.asked.lock().unwrap().iter().map(|body| operation(body).to_owned()).collect()
+    }
+
+    /// A context whose calls come here.
+    pub(crate) fn context(&self) -> Context {
+        let connector = SharedHttpConnector::new(self.clone());
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("ap-northeast-1"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "test")))
+            .http_client(http_client_fn(move |_, _| connector.clone()))
+            .build();
+        Session::scripted(config, Duration::from_millis(1)).context("ap-northeast-1")
+    }
+}
+
+impl HttpConnector for Script {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
+        let operation = match request.headers().get("x-amz-target").and_then(|t| t.rsplit('.').next()) {
+            Some(target) => target.to_owned(),
+            None => operation(&body).to_owned(),
+        };
+        self.asked.lock().unwrap().push(body);
+        let mut answers = self.answers.lock().unwrap();
+        let (status, answer) = match answers.get_mut(&operation) {
+            Some(list) if list.len() > 1 => list.remove(0),
+            Some(list) => list[0].clone(),
+            None => panic!("the script has no answer to {operation}"),
+        };
+        let status = StatusCode::try_from(status).unwrap();
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(answer))))
+    }
+}
+
+/// The operation that a form asks for.
+fn operation(form: &str) -> &str {
+    form.trim_start_matches("Action=").split('&').next().unwrap_or_default()
+}
