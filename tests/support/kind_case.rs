@@ -14,6 +14,7 @@ use saiken::model::desired::{Desired, Lifecycle, Resource, Stack};
 use saiken::model::environment::{Environment, Provider};
 use saiken::model::kind::Kinds;
 use saiken::model::observed::Observed;
+use saiken::model::ownership;
 use saiken::model::plan::{ActionKind, Plan};
 use saiken::model::value;
 use saiken::{plan, providers};
@@ -41,7 +42,9 @@ pub struct Case {
 
 /// Runs a case.
 pub fn run(case: Case) {
-    let project = Runner::new(case.kind);
+    // The test's own name: two cases of a kind must not see each other.
+    let test = std::thread::current().name().unwrap_or(case.kind).to_owned();
+    let project = Runner::new(&ownership::hash(&test, 10));
     let ignore: Vec<String> = case.not_by_emulator.iter().map(|(field, _)| (*field).to_owned()).collect();
     let with = |spec: &Value| {
         let mut all = case.needs.clone();
@@ -55,14 +58,19 @@ pub fn run(case: Case) {
     let plan = project.plan(&second, false);
     if case.first != case.second {
         let kinds: Vec<_> = plan.actions.iter().map(|a| (a.address.as_str(), a.action)).collect();
-        assert_eq!(kinds, [("t/it", ActionKind::Update)], "the second form is one change in place: {:#?}", plan.actions);
+        assert_eq!(
+            kinds,
+            [("t/it", ActionKind::Update)],
+            "the second form is one change in place: {:#?}",
+            plan.actions
+        );
         project.apply(&second, false);
         project.unchanged(&second, "after the change");
     }
     project.apply(&second, true);
     let left = project.observe(&second);
-    let left: Vec<_> = left.by_address().into_keys().collect();
-    assert!(left.is_empty(), "left behind: {left:?}");
+    let left: Vec<_> = left.by_address().into_values().collect();
+    assert!(left.is_empty(), "left behind: {left:#?}");
 }
 
 /// The engine against the emulator, for a project of its own.
@@ -79,7 +87,7 @@ impl Runner {
     pub fn new(name: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let cloud: Arc<dyn Cloud> = Arc::new(runtime.block_on(moto().cloud(REGION)));
-        let project = format!("case-{}", name.replace('_', "-"));
+        let project = format!("case-{name}");
         Self { project, kinds: providers::kinds(), runtime, cloud, state: tempfile::tempdir().unwrap() }
     }
 
@@ -97,16 +105,19 @@ impl Runner {
             value::visit_tokens(&spec, &mut |t| references.extend(Address::parse(t.address).ok()));
             let address = Address::parse(address).unwrap();
             let ignore = if address.as_str() == at { ignore.to_vec() } else { Vec::new() };
-            resources.insert(address.clone(), Resource {
-                address,
-                kind: kind.clone(),
-                region: REGION.to_owned(),
-                spec,
-                references,
-                lifecycle: Lifecycle { ignore, ..Lifecycle::default() },
-                adopt: None,
-                origin: "case".to_owned(),
-            });
+            resources.insert(
+                address.clone(),
+                Resource {
+                    address,
+                    kind: kind.clone(),
+                    region: REGION.to_owned(),
+                    spec,
+                    references,
+                    lifecycle: Lifecycle { ignore, ..Lifecycle::default() },
+                    adopt: None,
+                    origin: "case".to_owned(),
+                },
+            );
         }
         Desired {
             environment: Environment {
@@ -164,6 +175,7 @@ impl Runner {
         let observed = self.observe(desired);
         let plan = self.plan_of(desired, &observed, destroy);
         assert!(plan.refused.is_empty() && plan.held.is_empty(), "{:#?} {:#?}", plan.refused, plan.held);
+
         let report = self.execute(desired, &observed, &plan);
         assert!(report.succeeded(), "{:#?}", report.failed);
     }

@@ -15,7 +15,12 @@ where
 {
     let code = error.code().map(str::to_owned);
     let message = error.message().map(str::to_owned).unwrap_or_else(|| match error {
-        SdkError::ServiceError(service) => service.err().to_string(),
+        // No message in the form that the API documents: a proxy, or an emulator. What it said is better than nothing.
+        SdkError::ServiceError(service) => {
+            let body = service.raw().body().bytes().map(String::from_utf8_lossy).unwrap_or_default();
+            let body: String = body.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect();
+            format!("HTTP status {} {body}", service.raw().status())
+        }
         other => DisplayErrorContext(other).to_string(),
     });
     let class = match error {

@@ -210,7 +210,7 @@ pub trait AwsKind: Kind<Spec: Send + Sync + Clone> {
     /// The API's.
     async fn update(cx: &Context, update: &Update<'_, Self::Spec>) -> Result<(), ApiError>;
 
-    /// Deletes an object and waits until it is gone. `NotFound` is taken as success.
+    /// Deletes an object and waits until it is gone. `NotFound` is taken as success if the object can't be read either.
     ///
     /// # Errors
     /// The API's.
@@ -319,7 +319,8 @@ impl<K: AwsKind> Handler for Typed<K> {
         let spec: K::Spec = decode::<K, _>(&request.object.spec)?;
         let delete = Delete { id: &request.object.id, spec: &spec, attributes: &request.object.attributes, watch };
         match K::delete(cx, &delete).await {
-            Err(e) if e.class == ErrorClass::NotFound => Ok(()),
+            // It may speak of something else that is gone, such as the other end of an attachment.
+            Err(e) if e.class == ErrorClass::NotFound && !is_there::<K>(cx, &request.object.id).await? => Ok(()),
             other => other,
         }
     }
@@ -379,6 +380,12 @@ fn tag_changes(object: &Object, desired: &CreateRequest) -> (Tags, Vec<String>) 
 }
 
 /// Reads an object right after it was written. The APIs are eventually consistent: a new object may not be seen at once.
+/// Whether an object can still be read, other than as one that is going.
+async fn is_there<K: AwsKind>(cx: &Context, id: &str) -> Result<bool, ApiError> {
+    let found = K::read(cx, &Read::whole(Selection::Ids(&[id.to_owned()]))).await?;
+    Ok(found.iter().any(|f| f.status != Status::Deleting))
+}
+
 async fn read_back<K: AwsKind>(cx: &Context, id: &str, watch: &dyn Watch) -> Result<Object, ApiError> {
     let ids = [id.to_owned()];
     let what = format!("{} {id} to be seen", K::NAME);

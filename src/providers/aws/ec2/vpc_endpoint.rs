@@ -164,10 +164,14 @@ fn whole(region: &str, service: &str) -> String {
 #[async_trait]
 impl AwsKind for VpcEndpoint {
     async fn read(cx: &Context, read: &Read<'_>) -> Result<Vec<Found<Spec>>, ApiError> {
+        if let Selection::Ids(ids) = read.selection {
+            let endpoints = futures::future::try_join_all(ids.iter().map(|id| live(cx, id))).await?;
+            return endpoints.iter().flatten().map(|e| found(cx, e)).collect();
+        }
         let filters = filters(&read.selection, "vpc-endpoint-id");
         let request = cx.ec2().describe_vpc_endpoints().set_filters(Some(filters)).max_results(1000);
         let pages = cx.pages("ec2:DescribeVpcEndpoints", request.into_paginator().send()).await?;
-        let endpoints = pages.iter().flat_map(|p| p.vpc_endpoints()).filter(|e| e.state() != Some(&State::Deleted));
+        let endpoints = pages.iter().flat_map(|p| p.vpc_endpoints()).filter(|e| state(e) != Some(State::Deleted));
         endpoints.map(|e| found(cx, e)).collect()
     }
 
@@ -190,7 +194,7 @@ impl AwsKind for VpcEndpoint {
         let id = answer.vpc_endpoint().and_then(ApiEndpoint::vpc_endpoint_id).unwrap_or_default().to_owned();
         cx.wait(want.watch, "the endpoint to be available", Duration::from_secs(600), || async {
             let endpoint = live(cx, &id).await?;
-            match endpoint.as_ref().and_then(|e| e.state()) {
+            match endpoint.as_ref().and_then(state) {
                 Some(State::Available | State::PendingAcceptance) => Ok(Some(())),
                 Some(State::Failed | State::Rejected | State::Expired) => {
                     let why = endpoint.as_ref().and_then(|e| e.last_error()).and_then(|e| e.message());
@@ -248,7 +252,7 @@ impl AwsKind for VpcEndpoint {
         }
         cx.wait(delete.watch, "the endpoint to be gone", Duration::from_secs(900), || async {
             let endpoint = live(cx, delete.id).await?;
-            Ok(endpoint.is_none_or(|e| e.state() == Some(&State::Deleted)).then_some(()))
+            Ok(endpoint.is_none().then_some(()))
         })
         .await
     }
@@ -267,12 +271,19 @@ fn difference(want: &[String], have: &[String]) -> (Option<Vec<String>>, Option<
     (but(want, have), but(have, want))
 }
 
+/// The state of an endpoint. The API's model writes states with capitals, its answers are in lower case.
+fn state(endpoint: &ApiEndpoint) -> Option<State> {
+    let text = endpoint.state()?.as_str();
+    State::values().iter().find(|v| v.eq_ignore_ascii_case(text)).map(|v| State::from(*v))
+}
+
 async fn live(cx: &Context, id: &str) -> Result<Option<ApiEndpoint>, ApiError> {
-    let ids = [id.to_owned()];
-    let filters = filters(&Selection::Ids(&ids), "vpc-endpoint-id");
-    let request = cx.ec2().describe_vpc_endpoints().set_filters(Some(filters));
-    let answer = cx.call("ec2:DescribeVpcEndpoints", request.send()).await?;
-    Ok(answer.vpc_endpoints().first().cloned())
+    let request = cx.ec2().describe_vpc_endpoints().vpc_endpoint_ids(id);
+    match cx.call("ec2:DescribeVpcEndpoints", request.send()).await {
+        Err(e) if e.class == ErrorClass::NotFound => Ok(None),
+        Err(e) => Err(e),
+        Ok(answer) => Ok(answer.vpc_endpoints().first().filter(|e| state(e) != Some(State::Deleted)).cloned()),
+    }
 }
 
 fn found(cx: &Context, endpoint: &ApiEndpoint) -> Result<Found<Spec>, ApiError> {
@@ -300,7 +311,7 @@ fn found(cx: &Context, endpoint: &ApiEndpoint) -> Result<Found<Spec>, ApiError> 
             policy: policy.map_err(|e| ApiError::new("ec2:DescribeVpcEndpoints", ErrorClass::Other, e))?,
             tags: None,
         },
-        status: match endpoint.state() {
+        status: match state(endpoint) {
             Some(State::Pending) => Status::Pending("pending".to_owned()),
             Some(State::Deleting) => Status::Deleting,
             Some(State::Failed | State::Rejected | State::Expired) => Status::Failed("failed".to_owned()),
@@ -315,6 +326,14 @@ fn found(cx: &Context, endpoint: &ApiEndpoint) -> Result<Found<Spec>, ApiError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn states_are_known_in_any_case() {
+        for text in ["available", "Available"] {
+            let endpoint = ApiEndpoint::builder().state(State::from(text)).build();
+            assert_eq!(state(&endpoint), Some(State::Available));
+        }
+    }
 
     #[test]
     fn short_names_are_made_whole() {
