@@ -14,10 +14,13 @@ use aws_smithy_types::body::SdkBody;
 
 use super::client::{Context, Session};
 
+/// Status and body.
+type Answer = (u16, String);
+
 /// The endpoint.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Script {
-    answers: Arc<Mutex<BTreeMap<String, Vec<(u16, String)>>>>,
+    answers: Arc<Mutex<BTreeMap<String, Vec<Answer>>>>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 

@@ -1,6 +1,7 @@
 //! The kinds against the emulator: one file a kind.
 
 mod autoscaling_group;
+mod calls;
 mod instance;
 mod key;
 mod launch_template;

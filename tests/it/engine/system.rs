@@ -101,9 +101,7 @@ impl System {
             let network = self.network_of(self.subnets[subnet].0);
             let near: Vec<usize> =
                 (0..self.groups.len()).filter(|g| self.network_of(self.groups[*g].0) == network).collect();
-            let groups = near
-                .get(pick(*group, near.len()))
-                .map_or(String::new(), |g| format!("network/w{g}"));
+            let groups = near.get(pick(*group, near.len())).map_or(String::new(), |g| format!("network/w{g}"));
             let class = ["t3.small", "t3.medium", "m5.large"][pick(*size, 3)];
             _ = writeln!(
                 text,
