@@ -159,3 +159,15 @@ fn what_a_field_left_open_still_uses_is_not_taken_away() {
     project.apply(&[], false);
     settled(&project);
 }
+
+#[test]
+fn a_field_to_be_ignored_is_neither_drift_nor_a_change() {
+    let project = project();
+    project.write("stacks/network.yaml", &NETWORK.replace("description: web", "description: web, tags: {Team: a}"));
+    project.apply(&[], false);
+    project.simulated().set("network/web", "tags.Team", Some("b".into())).unwrap();
+    assert_eq!(actions(&project.plan(&[], false)), [("network/web", ActionKind::Update)]);
+    let ignoring = "description: web, tags: {Team: a}, lifecycle: {ignore: [tags.Team]}";
+    project.write("stacks/network.yaml", &NETWORK.replace("description: web", ignoring));
+    settled(&project);
+}
