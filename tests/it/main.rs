@@ -3,6 +3,7 @@
 
 mod aws;
 mod cli;
+mod language;
 mod layers;
 
 #[path = "../support/mod.rs"]
