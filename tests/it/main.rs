@@ -4,6 +4,7 @@
 mod aws;
 mod cli;
 mod engine;
+mod language;
 mod layers;
 
 #[path = "../support/mod.rs"]
