@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::world::Conditions;
+use super::record::Conditions;
 use crate::model::kind::{KindDef, Scope};
 use crate::model::ownership::hash;
 use crate::model::value::Map;

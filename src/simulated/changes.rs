@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::Simulated;
 use super::attributes::{self, Seed};
-use super::world::{Stored, World};
+use super::record::Stored;
+use super::world::World;
 use crate::model::Address;
 use crate::model::cloud::{ApiError, CreateRequest, ErrorClass, OwnRequest, Resolved, UpdateRequest};
 use crate::model::kind::KindDef;

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 
 use super::changes::coded;
 use super::faults::{FaultCall, FaultWhat};
-use super::world::{Stored, World};
+use super::record::Stored;
+use super::world::World;
 use super::{Error, Simulated};
 use crate::model::cloud::{
     ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, OwnRequest, ReadRequest, UpdateRequest, Watch,
@@ -81,6 +82,9 @@ impl Simulated {
         watch.waiting(what);
         if let Some(millis) = (u64::from(seconds) * 1000).checked_div(u64::from(self.settings.speed)) {
             tokio::time::sleep(Duration::from_millis(millis)).await;
+        } else {
+            // Calls that wait for their turn begin at the same virtual time as this one.
+            tokio::task::yield_now().await;
         }
         self.call(operation, |world| {
             let clock = &mut world.conditions.clock;

@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::changes::{address, zone};
-use super::world::{RecoveryPoint, Stored, World};
+use super::record::{RecoveryPoint, Stored};
+use super::world::World;
 use super::{Error, Simulated, field};
 use crate::diagnostic::{nearest, suggestion};
 use crate::model::observed::Status;

@@ -11,10 +11,9 @@ mod cloud;
 pub mod commands;
 mod faults;
 mod field;
+mod record;
 mod settings;
 mod store;
-#[cfg(test)]
-mod tests;
 mod world;
 
 use std::path::Path;
@@ -26,8 +25,8 @@ use crate::model::environment::Environment;
 use crate::model::kind::Kinds;
 
 pub use faults::{Fault, FaultCall, FaultWhat};
+pub use record::{RecoveryPoint, Stored};
 pub use settings::Settings;
-pub use world::{Conditions, RecoveryPoint, Stored, World};
 
 /// Why the simulated cloud can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -117,3 +116,6 @@ impl Simulated {
         &self.settings
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use super::world::{Record, World};
+use super::record::Record;
+use super::world::World;
 use crate::model::kind::Kinds;
 
 /// Version of the file; another one is not read.
@@ -138,8 +139,14 @@ impl Store {
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        // After a panic in a change, the world is put in order by the next one's `begin`.
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        self.memory.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
+            // A change panicked half-way: only the log knows what is true.
+            self.memory.clear_poison();
+            let mut memory = poisoned.into_inner();
+            memory.log = None;
+            memory.world = World::new(self.kinds.clone());
+            memory
+        })
     }
 
     fn io(&self) -> impl Fn(std::io::Error) -> Error + '_ {

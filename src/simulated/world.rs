@@ -3,104 +3,17 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::record::{Conditions, Record, RecoveryPoint, Stored};
 use crate::model::kind::{Kinds, Scope};
-use crate::model::observed::Status;
 use crate::model::schema::Schema;
-use crate::model::value::Map;
-
-/// An object as the cloud keeps it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Stored {
-    /// Kind.
-    pub kind: String,
-    /// Region; for a kind of the whole account, the one that it was made from.
-    pub region: String,
-    /// Id.
-    pub id: String,
-    /// Physical name.
-    pub name: String,
-    /// Idempotency token of the creating call.
-    pub token: String,
-    /// Spec, references as `{"id": …}`.
-    pub spec: Value,
-    /// All tags.
-    pub tags: BTreeMap<String, String>,
-    /// Attributes.
-    pub attributes: Map<String, Value>,
-    /// Other texts that identify it.
-    pub identifiers: Vec<String>,
-    /// Whether it is usable.
-    pub status: Status,
-    /// How often it was changed, from 1.
-    pub version: u64,
-    /// Virtual time at which it was made, in seconds.
-    pub created_at: u64,
-    /// Reads that do not see it yet.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub unseen: u32,
-    /// Fingerprint of its content, for kinds that hold data.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<String>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
-}
-
-/// A copy of an object's data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RecoveryPoint {
-    /// Kind of the object.
-    pub kind: String,
-    /// Id of the object.
-    pub object: String,
-    /// Its address, if it is owned.
-    pub address: Option<String>,
-    /// Region that the copy lies in.
-    pub region: String,
-    /// Virtual time, in seconds.
-    pub taken_at: u64,
-    /// Fingerprint of the content.
-    pub fingerprint: String,
-}
-
-/// All that is neither object nor copy.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Conditions {
-    /// Number of ids given so far.
-    pub counter: u64,
-    /// Virtual time, in seconds.
-    pub clock: u64,
-    /// Lost zones.
-    pub lost_zones: BTreeSet<String>,
-    /// Lost regions.
-    pub lost_regions: BTreeSet<String>,
-}
-
-/// What one change did: the unit of the log.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Record<'a> {
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub put: Vec<Cow<'a, Stored>>,
-    /// Keys of objects that are gone.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub remove: Vec<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub conditions: Option<Cow<'a, Conditions>>,
-    /// Further recovery points.
-    #[serde(default, skip_serializing_if = "<[RecoveryPoint]>::is_empty")]
-    pub points: Cow<'a, [RecoveryPoint]>,
-}
 
 /// Everything in the cloud.
 ///
 /// Guarantees: the indexes always agree with the objects; a change that is begun is either accepted or leaves no trace.
 #[derive(Debug)]
-pub struct World {
+pub(super) struct World {
     /// Clock, counter, lost places.
     pub conditions: Conditions,
     kinds: Kinds,
@@ -262,21 +175,21 @@ impl World {
     }
 
     /// Puts an object in, in place of the one with the same kind, place and id.
-    pub(super) fn put(&mut self, stored: Stored) {
+    pub fn put(&mut self, stored: Stored) {
         let key = self.key(&stored.kind, &stored.region, &stored.id);
         let before = self.set(&key, Some(stored));
         self.before.objects.entry(key).or_insert(before);
     }
 
     /// Takes an object out.
-    pub(super) fn remove(&mut self, kind: &str, region: &str, id: &str) -> Option<Stored> {
+    pub fn remove(&mut self, kind: &str, region: &str, id: &str) -> Option<Stored> {
         let key = self.key(kind, region, id);
         let before = self.set(&key, None)?;
         self.before.objects.entry(key).or_insert_with(|| Some(before.clone()));
         Some(before)
     }
 
-    pub(super) fn add_points(&mut self, points: impl IntoIterator<Item = RecoveryPoint>) {
+    pub fn add_points(&mut self, points: impl IntoIterator<Item = RecoveryPoint>) {
         self.points.extend(points);
     }
 
@@ -339,17 +252,15 @@ enum Group {
 
 /// Changes as a whole.
 impl World {
-    /// Begins a change. One that was neither accepted nor rolled back (a panic) is undone first.
-    pub(super) fn begin(&mut self) {
-        if !self.before.objects.is_empty() {
-            self.roll_back();
-        }
+    /// Begins a change: it is to be accepted or rolled back.
+    pub fn begin(&mut self) {
+        self.before.objects.clear();
         self.before.conditions.clone_from(&self.conditions);
         self.before.points = self.points.len();
     }
 
     /// What the running change has done so far; none if nothing is different.
-    pub(super) fn pending(&self) -> Option<Record<'_>> {
+    pub fn pending(&self) -> Option<Record<'_>> {
         let mut record = Record::default();
         for (key, before) in &self.before.objects {
             match (before, self.objects.get(key)) {
@@ -367,12 +278,12 @@ impl World {
     }
 
     /// Keeps what the running change has done.
-    pub(super) fn accept(&mut self) {
+    pub fn accept(&mut self) {
         self.before.objects.clear();
     }
 
     /// Undoes the running change.
-    pub(super) fn roll_back(&mut self) {
+    pub fn roll_back(&mut self) {
         for (key, before) in std::mem::take(&mut self.before.objects) {
             self.set(&key, before);
         }
@@ -381,7 +292,7 @@ impl World {
     }
 
     /// Does what a record says.
-    pub(super) fn replay(&mut self, record: Record<'_>) {
+    pub fn replay(&mut self, record: Record<'_>) {
         for stored in record.put {
             let key = self.key(&stored.kind, &stored.region, &stored.id);
             self.set(&key, Some(stored.into_owned()));
@@ -396,7 +307,7 @@ impl World {
     }
 
     /// The whole world as records: the fewest that give it again.
-    pub(super) fn records(&self) -> impl Iterator<Item = Record<'_>> {
+    pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
         let rest = Record {
             conditions: Some(Cow::Borrowed(&self.conditions)),
             points: Cow::Borrowed(self.points.as_slice()),
@@ -404,11 +315,5 @@ impl World {
         };
         let one = |o| Record { put: vec![Cow::Borrowed(o)], ..Record::default() };
         std::iter::once(rest).chain(self.objects.values().map(one))
-    }
-}
-
-impl Record<'_> {
-    fn is_empty(&self) -> bool {
-        self.put.is_empty() && self.remove.is_empty() && self.conditions.is_none() && self.points.is_empty()
     }
 }
