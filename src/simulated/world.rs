@@ -118,11 +118,6 @@ impl World {
         self.objects.len()
     }
 
-    /// Whether there is no object.
-    pub fn is_empty(&self) -> bool {
-        self.objects.is_empty()
-    }
-
     /// The object with this id.
     pub fn get(&self, kind: &str, region: &str, id: &str) -> Option<&Stored> {
         self.objects.get(&self.key(kind, region, id))
