@@ -10,11 +10,13 @@ mod launch_template_data;
 pub mod nat_gateway;
 pub mod route_table;
 pub mod security_group;
+mod security_group_rules;
 pub mod server;
 pub mod subnet;
 pub mod volume;
 pub mod vpc;
 pub mod vpc_endpoint;
+mod vpc_parts;
 
 use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, Tag, TagSpecification};
 
