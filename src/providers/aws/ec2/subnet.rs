@@ -228,12 +228,14 @@ async fn live(cx: &Context, id: &str) -> Result<Option<ApiSubnet>, ApiError> {
     Ok(cx.call("ec2:DescribeSubnets", request.send()).await?.subnets().first().cloned())
 }
 
+/// The IPv6 range of a subnet, but for one that is going.
 fn ipv6(subnet: &ApiSubnet) -> Option<&SubnetIpv6CidrBlockAssociation> {
-    use SubnetCidrBlockStateCode::{Associated, Associating};
-    subnet.ipv6_cidr_block_association_set().iter().find(|a| {
-        // Some answers leave the state out.
-        a.ipv6_cidr_block_state().and_then(|s| s.state()).is_none_or(|s| matches!(s, Associated | Associating))
-    })
+    use SubnetCidrBlockStateCode::{Disassociated, Disassociating, Failed, Failing};
+    let going = |s: &SubnetCidrBlockStateCode| matches!(s, Disassociating | Disassociated | Failing | Failed);
+    subnet
+        .ipv6_cidr_block_association_set()
+        .iter()
+        .find(|a| !a.ipv6_cidr_block_state().and_then(|s| s.state()).is_some_and(going))
 }
 
 /// The /64 of this number inside a block; none if the block is none or smaller.
@@ -458,5 +460,24 @@ mod tests {
         let order: Vec<String> = script.operations().into_iter().filter(|o| !o.starts_with("Describe")).collect();
         assert_eq!(order, ["DisassociateSubnetCidrBlock", "AssociateSubnetCidrBlock"]);
         assert_eq!(object.spec["ipv6_number"], 1);
+    }
+
+    #[tokio::test]
+    async fn a_subnet_with_ipv6_only_takes_its_range_from_the_networks_block() {
+        let network = "<vpcSet><item><vpcId>other</vpcId><ipv6CidrBlockAssociationSet><item><associationId>a</associationId>\
+            <ipv6CidrBlock>2001:db8:0:2a00::/56</ipv6CidrBlock><ipv6CidrBlockState><state>associated</state>\
+            </ipv6CidrBlockState></item></ipv6CidrBlockAssociationSet></item></vpcSet>";
+        let made = "<subnetId>subnet-1</subnetId><vpcId>other</vpcId><availabilityZone>z</availabilityZone>\
+            <state>available</state><ipv6Native>true</ipv6Native>";
+        let script = Script::default()
+            .ec2("DescribeVpcs", network)
+            .ec2("CreateSubnet", &format!("<subnet>{made}</subnet>"))
+            .ec2("DescribeSubnets", &format!("<subnetSet><item>{made}</item></subnetSet>"));
+        let spec = json!({"vpc": "s/other", "zone": "z", "ipv6_native": true, "ipv6_number": 16});
+        let object = script.create::<Subnet>(spec).await.unwrap();
+        let asked = script.asked("CreateSubnet").join("");
+        assert!(asked.contains("Ipv6CidrBlock=2001%3Adb8%3A0%3A2a10%3A%3A%2F64"), "{asked}");
+        assert!(asked.contains("Ipv6Native=true") && !asked.contains("&CidrBlock="), "{asked}");
+        assert_eq!((&object.spec["ipv6_native"], object.spec.get("cidr")), (&json!(true), None));
     }
 }
