@@ -109,11 +109,7 @@ impl<'p> Expansion<'p> {
             let place = Place { scope, each: None, used: Vec::new() };
             self.check_parameter_kinds(&stack.parameters, &place);
             self.stack_parameters(&name, &stack.parameters, &place);
-            let body = Body {
-                resources: &stack.resources,
-                components: &stack.components,
-                outputs: &stack.outputs,
-            };
+            let body = Body { resources: &stack.resources, components: &stack.components, outputs: &stack.outputs };
             self.body(&body, &place, &mut Vec::new());
         }
     }
@@ -357,11 +353,8 @@ impl<'p> Expansion<'p> {
             let mut used = vec![component.name.span];
             used.extend(&place.used);
             let inner = Place { scope, each: None, used };
-            let body = Body {
-                resources: &template.resources,
-                components: &template.components,
-                outputs: &template.outputs,
-            };
+            let body =
+                Body { resources: &template.resources, components: &template.components, outputs: &template.outputs };
             self.body(&body, &inner, chain);
         }
         chain.pop();

@@ -23,8 +23,8 @@ use serde_json::Value;
 
 use crate::config::Project;
 use crate::diagnostic::Diagnostics;
-use crate::model::desired::Desired;
 use crate::model::Address;
+use crate::model::desired::Desired;
 use crate::model::kind::Kinds;
 use crate::source::{Files, Span};
 

@@ -118,7 +118,8 @@ impl Expansion<'_> {
                     return Unresolved::silent();
                 }
                 let names = scope.components.keys().map(String::as_str);
-                Unresolved::new(format!("unknown component `{part}`"), suggestion(part, names)).label("no such component")
+                Unresolved::new(format!("unknown component `{part}`"), suggestion(part, names))
+                    .label("no such component")
             })?;
             if uses.scopes.is_empty() {
                 return Err(Unresolved::absent(part).label(format!("needs {part}")));
@@ -252,9 +253,8 @@ impl Expansion<'_> {
         }
         let mut context = Map::new();
         for path in &paths {
-            let (at, mut value) = self
-                .value(place, path, text)
-                .map_err(|e| Unresolved { word: Some(path.word.clone()), ..e })?;
+            let (at, mut value) =
+                self.value(place, path, text).map_err(|e| Unresolved { word: Some(path.word.clone()), ..e })?;
             if let Some(helper) = &path.helper {
                 value = self.settled(value, helper);
                 let reached = path.segments[at.len()..].iter().try_fold(&value, |v, step| match v {

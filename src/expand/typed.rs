@@ -386,8 +386,10 @@ impl Expansion<'_> {
                 let outside = !values.is_empty() && !values.contains(&text);
                 let other = pattern.as_deref().is_some_and(|p| regex::Regex::new(p).is_ok_and(|r| !r.is_match(&text)));
                 if outside {
-                    let mut error = Diagnostic::error(format!("`{text}` is not one of the values"))
-                        .at(span, self.field_name().map_or("not known".to_owned(), |n| format!("`{n}` takes one word of a list")));
+                    let mut error = Diagnostic::error(format!("`{text}` is not one of the values")).at(
+                        span,
+                        self.field_name().map_or("not known".to_owned(), |n| format!("`{n}` takes one word of a list")),
+                    );
                     error.help = suggestion(&text, values.iter().map(String::as_str));
                     self.report(error, place);
                     return None;
@@ -419,11 +421,15 @@ impl Expansion<'_> {
             (Type::Boolean, Value::String(text)) if matches!(text.as_str(), "true" | "false") => {
                 Some((text == "true").into())
             }
-            (Type::Cidr, Value::String(text)) => self.parsed(place, span, ty, text.parse::<Cidr>().map(|v| v.to_string())),
+            (Type::Cidr, Value::String(text)) => {
+                self.parsed(place, span, ty, text.parse::<Cidr>().map(|v| v.to_string()))
+            }
             (Type::Duration, Value::String(text)) => {
                 self.parsed(place, span, ty, text.parse::<Duration>().map(|v| v.to_string()))
             }
-            (Type::Size, Value::String(text)) => self.parsed(place, span, ty, text.parse::<Size>().map(|v| v.to_string())),
+            (Type::Size, Value::String(text)) => {
+                self.parsed(place, span, ty, text.parse::<Size>().map(|v| v.to_string()))
+            }
             (Type::Ref(kind), Value::String(text)) => {
                 self.references(place, span, &text, kind, false)?.into_iter().next()
             }
