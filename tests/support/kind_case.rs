@@ -16,12 +16,43 @@ use saiken::model::kind::Kinds;
 use saiken::model::observed::Observed;
 use saiken::model::ownership;
 use saiken::model::plan::{ActionKind, Plan};
+use saiken::model::schema::Change;
 use saiken::model::value;
 use saiken::{plan, providers};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::moto::moto;
+
+/// Fields that the cases of their kind do not hold or do not change: kind, field, what proves them.
+pub const ELSEWHERE: [(&str, &str, &str); 8] = [
+    ("autoscaling_group", "launch_template", "the case of another template"),
+    ("autoscaling_group", "template_version", "a unit test: a new version reaches the group through its refresh"),
+    ("autoscaling_group", "mixed_instances", "the case of another template"),
+    ("autoscaling_group", "target_groups", "a unit test: target groups are attached before others are detached"),
+    ("autoscaling_group", "deletion_protection", "a unit test: a protection is written with the group"),
+    (
+        "launch_template",
+        "image",
+        "a unit test: another image is in the next version; the emulator forgets its fingerprint",
+    ),
+    ("instance", "monitoring", "a unit test: it changes while the server runs; the emulator has no UnmonitorInstances"),
+    ("instance", "credits", "a unit test: they change while the server runs; the emulator has no call for it"),
+];
+
+/// Kinds whose cases do not hold every field yet.
+const UNFINISHED: [&str; 10] = [
+    "elastic_ip",
+    "flow_log",
+    "key",
+    "log_group",
+    "nat_gateway",
+    "role",
+    "route_table",
+    "subnet",
+    "vpc",
+    "vpc_endpoint",
+];
 
 /// Region of the cases: moto's images and zones are there.
 pub const REGION: &str = "us-east-1";
@@ -40,8 +71,16 @@ pub struct Case {
     pub not_by_emulator: &'static [(&'static str, &'static str)],
 }
 
-/// Runs a case.
+/// Runs the case of a kind; it must hold every field.
 pub fn run(case: Case) {
+    if !UNFINISHED.contains(&case.kind) {
+        complete(&case);
+    }
+    run_part(case);
+}
+
+/// Runs one more case of a kind, for what its own case can't hold.
+pub fn run_part(case: Case) {
     // The test's own name: two cases of a kind must not see each other.
     let test = std::thread::current().name().unwrap_or(case.kind).to_owned();
     let project = Runner::new(&ownership::hash(&test, 10));
@@ -71,6 +110,29 @@ pub fn run(case: Case) {
     let left = project.observe(&second);
     let left: Vec<_> = left.by_address().into_values().collect();
     assert!(left.is_empty(), "left behind: {left:#?}");
+}
+
+/// Every field is in one of the forms, and one that can change in place differs between them; or it is said why not.
+fn complete(case: &Case) {
+    let kind = providers::kinds().get(case.kind).unwrap_or_else(|| panic!("there is no kind {}", case.kind)).clone();
+    let excused = |field: &str| {
+        ELSEWHERE.iter().any(|(kind, name, _)| *kind == case.kind && *name == field)
+            || case.not_by_emulator.iter().any(|(name, _)| name.split('.').next() == Some(field))
+    };
+    let lacking: Vec<String> = kind
+        .schema
+        .fields
+        .iter()
+        .filter(|f| !excused(&f.name))
+        .filter_map(|f| match (case.first.get(&f.name), case.second.get(&f.name)) {
+            (None, None) => Some(format!("`{}` is not given", f.name)),
+            (first, second) if first == second && f.change != Change::Replace => {
+                Some(format!("`{}` is not changed", f.name))
+            }
+            _ => None,
+        })
+        .collect();
+    assert!(lacking.is_empty(), "the case of {} lacks: {lacking:#?}", case.kind);
 }
 
 /// The engine against the emulator, for a project of its own.

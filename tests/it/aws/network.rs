@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::kind_case::{Case, run};
+use crate::support::kind_case::{Case, run, run_part};
 
 #[test]
 fn vpc_creates_reads_back_changes_and_deletes() {
@@ -202,7 +202,7 @@ fn vpc_endpoint_creates_reads_back_changes_and_deletes() {
 
 #[test]
 fn a_gateway_endpoint_follows_its_route_tables() {
-    run(Case {
+    run_part(Case {
         kind: "vpc_endpoint",
         needs: vec![
             ("t/net", "vpc", json!({"cidr": "10.9.0.0/16"})),

@@ -500,6 +500,8 @@ fn found(template: &ApiTemplate, version: &LaunchTemplateVersion) -> Result<Foun
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::providers::aws::script::Script;
 
@@ -557,6 +559,43 @@ mod tests {
         let read = Read::whole(Selection::Owned { project: "p", environment: "e" });
         let found = LaunchTemplate::read(&script.context(), &read).await.unwrap();
         found.into_iter().map(|f| f.id).collect()
+    }
+
+    async fn image_of_next_version(changed: &str, before: &str, after: &str) -> String {
+        let script = Script::default()
+            .ec2(
+                "CreateLaunchTemplateVersion",
+                "<launchTemplateVersion><versionNumber>7</versionNumber></launchTemplateVersion>",
+            )
+            .ec2("ModifyLaunchTemplate", "<launchTemplate><launchTemplateId>lt-1</launchTemplateId></launchTemplate>");
+        let spec = |image: &str| serde_json::from_value::<Spec>(json!({"image": image})).unwrap();
+        let (before, after) = (spec(before), spec(after));
+        let (tags, resolved) = (Tags::new(), BTreeMap::new());
+        let update = Update {
+            want: Create {
+                spec: &after,
+                name: "t",
+                token: "token",
+                tags: &tags,
+                watch: &crate::model::cloud::Unwatched,
+                resolved: &resolved,
+            },
+            before: &before,
+            id: "lt-1",
+            attributes: &serde_json::Map::new(),
+            changed: &BTreeSet::from([changed.to_owned()]),
+        };
+        LaunchTemplate::update(&script.context(), &update).await.unwrap();
+        assert!(script.asked("ModifyLaunchTemplate").join("").contains("SetDefaultVersion=7"));
+        let asked = script.asked("CreateLaunchTemplateVersion").join("");
+        let image = asked.split("LaunchTemplateData.ImageId=").nth(1).unwrap_or_default();
+        image.split('&').next().unwrap_or_default().to_owned()
+    }
+
+    #[tokio::test]
+    async fn another_image_is_in_the_next_version_and_a_newer_answer_alone_is_not() {
+        assert_eq!(image_of_next_version("image", "ami-1", "ami-2").await, "ami-2");
+        assert_eq!(image_of_next_version("instance_type", "ami-1", "ami-2").await, "ami-1");
     }
 
     #[tokio::test]
