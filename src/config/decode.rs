@@ -121,7 +121,8 @@ impl<'n, 'd> Fields<'n, 'd> {
 
     /// Reports entries that were not asked for.
     pub fn finish(self) {
-        let unknown: Vec<&Key> = self.rest().map(|(k, _)| k).filter(|k| !self.taken.contains(&k.text.as_str())).collect();
+        let unknown: Vec<&Key> =
+            self.rest().map(|(k, _)| k).filter(|k| !self.taken.contains(&k.text.as_str())).collect();
         for key in unknown {
             let mut error = Diagnostic::error(format!("unknown field `{}`", key.text))
                 .at(key.span, format!("{} has no such field", self.what));

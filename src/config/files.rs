@@ -314,8 +314,7 @@ fn parameter_type(fields: &mut Fields<'_, '_>) -> Option<Type> {
         }
         "any" => Type::Any,
         other => {
-            let mut error = Diagnostic::error(format!("unknown type `{other}`"))
-                .at(ty.span, "no such type");
+            let mut error = Diagnostic::error(format!("unknown type `{other}`")).at(ty.span, "no such type");
             error.help = suggestion(other, TYPES);
             fields.diagnostics.push(error);
             return None;

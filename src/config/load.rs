@@ -74,6 +74,7 @@ pub fn environments(root: &Path) -> Vec<String> {
 pub fn load(root: &Path, environment: &str) -> Loaded {
     let mut loader = Loader::new(root);
     let project = loader.project(environment);
+    loader.diagnostics.sort();
     Loaded { project, files: loader.files, diagnostics: loader.diagnostics }
 }
 
@@ -216,7 +217,8 @@ impl<'r> Loader<'r> {
     fn stacks(&mut self, only: Option<&[Spanned<String>]>) -> BTreeMap<String, StackFile> {
         let names = stems(&self.root.join("stacks"), "yaml");
         for missing in only.into_iter().flatten().filter(|o| !names.contains(&o.value)) {
-            let mut error = Diagnostic::error(format!("there is no stack `{}`", missing.value)).at(missing.span, "no such file in stacks/");
+            let mut error = Diagnostic::error(format!("there is no stack `{}`", missing.value))
+                .at(missing.span, "no such file in stacks/");
             error.help = suggestion(&missing.value, names.iter().map(String::as_str));
             self.diagnostics.push(error);
         }
@@ -413,7 +415,8 @@ fn decode_provider(provider: &Spanned<String>, diagnostics: &mut Diagnostics) ->
         "aws" => Some(Provider::Aws),
         "simulated" => Some(Provider::Simulated),
         other => {
-            let mut error = Diagnostic::error(format!("unknown provider `{other}`")).at(provider.span, "no such provider");
+            let mut error =
+                Diagnostic::error(format!("unknown provider `{other}`")).at(provider.span, "no such provider");
             error.help = suggestion(other, ["aws", "simulated"]);
             diagnostics.push(error);
             None

@@ -134,10 +134,10 @@ fn number(text: &str) -> Option<Number> {
 }
 
 /// Parses a file. None if there are errors, all of which are pushed.
-pub(super) fn parse(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Option<Node> {
+pub fn parse(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Option<Node> {
     if let Some(at) = text.find(|c: char| has_reserved(c.encode_utf8(&mut [0; 4]))) {
         diagnostics.push(
-            Diagnostic::error("reserved character")
+            Diagnostic::error("a reserved character")
                 .at(Span::new(file, at..at + 3), "U+E000 to U+E002 are used for values known after apply")
                 .help("remove it"),
         );
@@ -305,7 +305,9 @@ impl<'t> Builder<'t, '_> {
                     return Ok(Node { span, value: NodeValue::Map(entries) });
                 }
                 Event::Scalar(text, ..) => Key { text: text.into_owned(), span: at },
-                _ if self.text[..at.start as usize].ends_with('{') && self.text[at.start as usize..].starts_with('{') => {
+                _ if self.text[..at.start as usize].ends_with('{')
+                    && self.text[at.start as usize..].starts_with('{') =>
+                {
                     let start = at.start as usize - 1;
                     let line = self.text[start..].lines().next().unwrap_or_default();
                     let end = start + line.find("}}").map_or(2, |i| i + 2);

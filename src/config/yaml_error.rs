@@ -53,14 +53,16 @@ pub(super) fn words(kind: &ErrorKind) -> (String, &'static str) {
         ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => {
             said("a key without `:`", "write `key: value`, or put a long text into quotes")
         }
-        ErrorKind::UnknownAnchor => said("an alias without an anchor", "put `&name` before the value that `*name` repeats"),
-        ErrorKind::UnexpectedCharacter { character } => (
-            format!("a text can't begin with `{}`", character.escape_default()),
-            "put it into quotes",
-        ),
-        ErrorKind::MissingAnchorOrAliasName => {
-            said("`*` and `&` begin an alias and an anchor, and a name must follow", "put a text such as `*` into quotes")
+        ErrorKind::UnknownAnchor => {
+            said("an alias without an anchor", "put `&name` before the value that `*name` repeats")
         }
+        ErrorKind::UnexpectedCharacter { character } => {
+            (format!("a text can't begin with `{}`", character.escape_default()), "put it into quotes")
+        }
+        ErrorKind::MissingAnchorOrAliasName => said(
+            "`*` and `&` begin an alias and an anchor, and a name must follow",
+            "put a text such as `*` into quotes",
+        ),
         ErrorKind::CommentNotSeparated => said("a comment without a space before it", "put a space before `#`"),
         ErrorKind::BlockSequenceEntryNotAllowed | ErrorKind::BlockEntryInFlowCollection => {
             said("an item `- ` where no list can stand", "put the list on lines of its own, below its key")

@@ -29,6 +29,8 @@ pub(super) enum Subject {
     Name(String),
     /// A helper that was given wrong values.
     Helper(String),
+    /// A value that is not known before apply.
+    Unknown,
 }
 
 impl ExpressionError {
@@ -116,20 +118,14 @@ fn template_error(error: &TemplateError, text: &str) -> ExpressionError {
 fn render_error(error: &RenderError, text: &str) -> ExpressionError {
     let at = error.line_no.zip(error.column_no).map(|(line, column)| offset(text, line, column));
     match error.reason() {
-        RenderErrorReason::MissingVariable(Some(name)) => ExpressionError {
-            message: format!("there is no `{name}`"),
-            at,
-            subject: Some(Subject::Name(name.clone())),
-        },
+        RenderErrorReason::MissingVariable(Some(name)) => {
+            ExpressionError { message: format!("there is no `{name}`"), at, subject: Some(Subject::Name(name.clone())) }
+        }
         RenderErrorReason::HelperNotFound(name) => ExpressionError::new(format!("there is no helper `{name}`"), at),
         RenderErrorReason::TemplateError(e) => template_error(e, text),
         RenderErrorReason::Other(message) => {
             let helper = message.split_once(": ").map(|(name, _)| name).filter(|n| helpers::usage(n).is_some());
-            ExpressionError {
-                message: message.clone(),
-                at,
-                subject: helper.map(|h| Subject::Helper(h.to_owned())),
-            }
+            ExpressionError { message: message.clone(), at, subject: helper.map(|h| Subject::Helper(h.to_owned())) }
         }
         RenderErrorReason::NestedError(e) => ExpressionError::new(e.to_string(), at),
         other => ExpressionError::new(other.to_string(), at),

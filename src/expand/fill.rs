@@ -126,7 +126,8 @@ impl<'p> Expansion<'p> {
                 let good = problems.0.is_empty();
                 for problem in problems.0 {
                     let span = span_of(&file.fields_node(), &problem.path).unwrap_or(file.name.span);
-                    let label = if problem.path.is_empty() { String::new() } else { format!("value of `{}`", problem.path) };
+                    let label =
+                        if problem.path.is_empty() { String::new() } else { format!("value of `{}`", problem.path) };
                     let mut error = Diagnostic::error(problem.message).at(span, label);
                     error.help = problem.help;
                     self.report(error, place);
@@ -285,7 +286,8 @@ impl<'p> Expansion<'p> {
         match Address::parse(&text) {
             Ok(address) => Some(address),
             Err(e) => {
-                self.diagnostics.push(Diagnostic::error(e.to_string()).at(name.span, "not an address").help("correct the address"));
+                self.diagnostics
+                    .push(Diagnostic::error(e.to_string()).at(name.span, "not an address").help("correct the address"));
                 None
             }
         }

@@ -8,10 +8,11 @@ use serde_json::Value;
 
 use super::{Each, Expansion, Place};
 use crate::config::{Component, Key, Meta, Node, NodeValue, OutputFile, Parameter, ResourceFile};
-use crate::diagnostic::{Diagnostic, suggestion};
+use crate::diagnostic::{Diagnostic, nearest, suggestion};
 use crate::model::Address;
 use crate::model::kind::KindDef;
 use crate::model::schema::Type;
+use crate::model::value::is_unknown_text;
 use crate::source::{Span, Spanned};
 
 /// Most of one repetition: more is a mistake, and no service allows it.
@@ -88,7 +89,7 @@ struct Body<'p> {
 
 impl<'p> Expansion<'p> {
     pub(super) fn lay_out(&mut self) {
-        self.check_parameter_names();
+        let misspelt = self.check_parameter_names();
         let project = self.project;
         for name in stack_order(project) {
             let stack = &project.stacks[&name];
@@ -108,18 +109,19 @@ impl<'p> Expansion<'p> {
             self.stacks.insert(name.clone(), scope);
             let place = Place { scope, each: None, used: Vec::new() };
             self.check_parameter_kinds(&stack.parameters, &place);
+            for (_, parameter) in misspelt.iter().filter(|(s, _)| *s == name) {
+                self.break_name(&place, parameter);
+            }
             self.stack_parameters(&name, &stack.parameters, &place);
-            let body = Body {
-                resources: &stack.resources,
-                components: &stack.components,
-                outputs: &stack.outputs,
-            };
+            let body = Body { resources: &stack.resources, components: &stack.components, outputs: &stack.outputs };
             self.body(&body, &place, &mut Vec::new());
         }
     }
 
-    /// Values for stacks that are not there, or for parameters that a stack does not have.
-    fn check_parameter_names(&mut self) {
+    /// Values for parameters that a stack does not have. Gives the stacks and parameters that were meant, as far as
+    /// that can be told: they have no value only because of the mistake.
+    fn check_parameter_names(&mut self) -> Vec<(String, String)> {
+        let mut misspelt = Vec::new();
         let project = self.project;
         for (stack, values) in &project.parameters {
             if stack == "all" {
@@ -144,11 +146,13 @@ impl<'p> Expansion<'p> {
                 if !names.clone().any(|n| n == key.text) {
                     let mut error = Diagnostic::error(format!("stack `{stack}` has no parameter `{}`", key.text))
                         .at(key.span, "given here");
+                    misspelt.extend(nearest(&key.text, names.clone()).map(|meant| (stack.clone(), meant.to_owned())));
                     error.help = suggestion(&key.text, names);
                     self.diagnostics.push(error);
                 }
             }
         }
+        misspelt
     }
 
     /// Kinds that parameters refer to and that there are not.
@@ -167,7 +171,8 @@ impl<'p> Expansion<'p> {
                     Diagnostic::error(format!("unknown kind `{kind}`")).at(name.span, "this parameter refers to it");
                 error.help = suggestion(kind, self.kinds.names());
                 self.diagnostics.push(error);
-                self.scopes[place.scope].broken.insert(name.text.clone());
+                self.unknown_kinds.insert(name.span);
+                self.break_name(place, &name.text);
             }
         }
     }
@@ -180,9 +185,6 @@ impl<'p> Expansion<'p> {
         };
         for parameter in parameters {
             let name = parameter.name.text.as_str();
-            if self.scopes[place.scope].broken.contains(name) {
-                continue;
-            }
             let node = given(stack, name).or_else(|| given("all", name)).or(parameter.default.as_ref());
             match node {
                 Some(node) => self.set_parameter(parameter, node, place, place.scope),
@@ -191,6 +193,7 @@ impl<'p> Expansion<'p> {
                     let zones = project.environment.zones.iter().map(|z| Value::from(z.as_str())).collect();
                     self.scopes[place.scope].parameters.insert(name.to_owned(), zones);
                 }
+                None if self.scopes[place.scope].broken.contains(name) => {}
                 None => {
                     let environment = &project.environment.name;
                     let error = Diagnostic::error(format!("the parameter `{name}` of stack `{stack}` has no value"))
@@ -208,6 +211,13 @@ impl<'p> Expansion<'p> {
     /// Evaluates a parameter's value where it was written, and sets it in `scope`.
     fn set_parameter(&mut self, parameter: &Parameter, node: &Node, place: &Place, scope: usize) {
         let name = &parameter.name;
+        if self.unknown_kinds.contains(&name.span) {
+            return;
+        }
+        if parameter.sensitive {
+            // As written too: a value that does not fit is a secret all the same.
+            self.hide(&node.untyped());
+        }
         let outer = std::mem::replace(&mut self.naming, vec![name.text.clone()]);
         self.parameter = Some(name.span);
         let value = if node.is_null() { Some(Value::Null) } else { self.typed(place, node, &parameter.ty) };
@@ -218,9 +228,21 @@ impl<'p> Expansion<'p> {
             return;
         };
         if parameter.sensitive {
+            self.hide(&value);
             self.add_secrets(&value);
         }
         self.scopes[scope].parameters.insert(parameter.name.text.clone(), value);
+    }
+
+    /// Keeps the texts in a value out of all messages.
+    fn hide(&mut self, value: &Value) {
+        match value {
+            Value::String(text) if !text.contains("{{") && !is_unknown_text(text) => self.diagnostics.hide(text),
+            Value::Number(number) => self.diagnostics.hide(&number.to_string()),
+            Value::Array(items) => items.iter().for_each(|v| self.hide(v)),
+            Value::Object(map) => map.values().for_each(|v| self.hide(v)),
+            Value::Null | Value::Bool(_) | Value::String(_) => {}
+        }
     }
 
     fn add_secrets(&mut self, value: &Value) {
@@ -330,6 +352,7 @@ impl<'p> Expansion<'p> {
             return;
         }
         if chain.len() >= MAX_NESTING {
+            self.full = true;
             let error = Diagnostic::error(format!("components are nested more than {MAX_NESTING} levels deep"))
                 .at(component.template.span, "one level too many")
                 .help("use fewer templates inside templates");
@@ -357,11 +380,8 @@ impl<'p> Expansion<'p> {
             let mut used = vec![component.name.span];
             used.extend(&place.used);
             let inner = Place { scope, each: None, used };
-            let body = Body {
-                resources: &template.resources,
-                components: &template.components,
-                outputs: &template.outputs,
-            };
+            let body =
+                Body { resources: &template.resources, components: &template.components, outputs: &template.outputs };
             self.body(&body, &inner, chain);
         }
         chain.pop();
@@ -370,15 +390,14 @@ impl<'p> Expansion<'p> {
 
     /// Whether the limit of resources is reached, which is reported once.
     fn is_too_much(&mut self, span: Span, place: &Place) -> bool {
-        let full = self.pending.len() + self.scopes.len() > MAX_ALL;
-        if full && !self.full {
+        if !self.full && self.pending.len() + self.scopes.len() > MAX_ALL {
             self.full = true;
             let error = Diagnostic::error(format!("the files ask for more than {MAX_ALL} resources"))
                 .at(span, "the limit is reached here")
                 .help("look for a repetition inside a repetition");
             self.report(error, place);
         }
-        full
+        self.full
     }
 
     fn component_scope(&mut self, component: &Component, place: &Place, key: Option<&str>) -> usize {
@@ -419,14 +438,15 @@ impl<'p> Expansion<'p> {
                 let template = &component.template.value;
                 let mut error = Diagnostic::error(format!("template `{template}` has no parameter `{}`", key.text))
                     .at(key.span, "given here");
+                if let Some(meant) = nearest(&key.text, names.clone()) {
+                    self.scopes[scope].broken.insert(meant.to_owned());
+                }
                 error.help = suggestion(&key.text, names);
                 self.report(error, outer);
             }
         }
         for parameter in parameters {
-            if self.scopes[scope].broken.contains(&parameter.name.text) {
-                continue;
-            }
+            let broken = self.scopes[scope].broken.contains(&parameter.name.text);
             let given = component.with.iter().find(|(k, n)| k.text == parameter.name.text && !n.is_null());
             match (given, &parameter.default) {
                 (Some((_, node)), _) => self.set_parameter(parameter, node, outer, scope),
@@ -437,6 +457,7 @@ impl<'p> Expansion<'p> {
                     let place = Place { scope, each: None, used };
                     self.set_parameter(parameter, node, &place, scope);
                 }
+                (None, None) if broken => {}
                 (None, None) => {
                     let name = &parameter.name.text;
                     let error = Diagnostic::error(format!(

@@ -118,7 +118,8 @@ impl Expansion<'_> {
                     return Unresolved::silent();
                 }
                 let names = scope.components.keys().map(String::as_str);
-                Unresolved::new(format!("unknown component `{part}`"), suggestion(part, names)).label("no such component")
+                Unresolved::new(format!("unknown component `{part}`"), suggestion(part, names))
+                    .label("no such component")
             })?;
             if uses.scopes.is_empty() {
                 return Err(Unresolved::absent(part).label(format!("needs {part}")));
@@ -127,8 +128,8 @@ impl Expansion<'_> {
             (scope, key) = (&self.scopes[found], rest);
         }
         match scope.resources.get(name) {
+            _ if scope.broken.contains(name) => Err(Unresolved::silent()),
             Some(group) => Ok((group, key)),
-            None if scope.broken.contains(name) => Err(Unresolved::silent()),
             None => Err(self.unknown(place, text, kind)),
         }
     }
@@ -252,9 +253,8 @@ impl Expansion<'_> {
         }
         let mut context = Map::new();
         for path in &paths {
-            let (at, mut value) = self
-                .value(place, path, text)
-                .map_err(|e| Unresolved { word: Some(path.word.clone()), ..e })?;
+            let (at, mut value) =
+                self.value(place, path, text).map_err(|e| Unresolved { word: Some(path.word.clone()), ..e })?;
             if let Some(helper) = &path.helper {
                 value = self.settled(value, helper);
                 let reached = path.segments[at.len()..].iter().try_fold(&value, |v, step| match v {
@@ -266,7 +266,7 @@ impl Expansion<'_> {
                     let word = &path.word.1;
                     let error = Unresolved::new(
                         format!("`{word}` is not known before apply, and `{helper}` can't work on it"),
-                        Some("place it in the text as it is".to_owned()),
+                        Some(super::typed::PLACE_IT.to_owned()),
                     );
                     return Err(Unresolved { word: Some(path.word.clone()), ..error.label("known only after apply") });
                 }
@@ -326,6 +326,9 @@ impl Expansion<'_> {
         let root = segments.first().map(String::as_str).unwrap_or_default();
         let scope = &self.scopes[place.scope];
         let at_root = || vec![root.to_owned()];
+        if scope.broken.contains(root) {
+            return Err(Unresolved::silent());
+        }
         let known = match root {
             "each" => match &place.each {
                 Some(each) => Some(each.value()),
@@ -353,7 +356,7 @@ impl Expansion<'_> {
             return self.stack_value(place, *stack, segments, text);
         }
         let broken = |name: &str| self.project.broken.contains(&format!("stacks/{name}.yaml"));
-        if scope.broken.contains(root) || (scope.is_stack && broken(root)) {
+        if scope.is_stack && broken(root) {
             return Err(Unresolved::silent());
         }
         if scope.is_stack && self.project.all_stacks.iter().any(|s| s == root) {
@@ -386,7 +389,8 @@ impl Expansion<'_> {
             return Err(Unresolved::silent());
         }
         let names = scope.resources.keys().chain(scope.components.keys()).map(String::as_str).chain(["outputs"]);
-        Err(Unresolved::new(format!("stack `{}` has no `{name}`", scope.stack), suggestion(name, names)))
+        let error = Unresolved::new(format!("stack `{}` has no `{name}`", scope.stack), suggestion(name, names));
+        Err(error.label("no such name in it"))
     }
 
     /// `segments[at]` is a component of `scope`.
@@ -409,9 +413,10 @@ impl Expansion<'_> {
             uses.scopes.iter().find(|(k, _)| k.as_deref() == Some(key)).map(|(_, s)| *s).ok_or_else(|| {
                 let keys = uses.scopes.iter().filter_map(|(k, _)| k.as_deref());
                 Unresolved::new(format!("component `{component}` has no key `{key}`"), suggestion(key, keys))
+                    .label("no such key")
             })?
         } else {
-            uses.scopes.first().map(|(_, s)| *s).ok_or_else(|| Unresolved::absent(component))?
+            uses.scopes.first().map(|(_, s)| *s).ok_or_else(|| Unresolved::absent(component).label("needs it"))?
         };
         let name = segments.get(next).map(String::as_str).unwrap_or_default();
         let inside = &self.scopes[inner];
@@ -428,7 +433,8 @@ impl Expansion<'_> {
             return Err(Unresolved::silent());
         }
         let names = inside.resources.keys().map(String::as_str).chain(["outputs"]);
-        Err(Unresolved::new(format!("component `{component}` has no `{name}`"), suggestion(name, names)))
+        let error = Unresolved::new(format!("component `{component}` has no `{name}`"), suggestion(name, names));
+        Err(error.label("no such name in it"))
     }
 
     /// `segments[at..]` is what is asked of a resource: `[key] attribute`.
@@ -443,7 +449,7 @@ impl Expansion<'_> {
         let prefix = |n: usize| segments[..n].to_vec();
         if group.instances.is_empty() {
             let name = segments[..at].join(".");
-            return Err(Unresolved::absent(&name));
+            return Err(Unresolved::absent(&name).label("needs it"));
         }
         if !group.repeated {
             let Some(attribute) = segments.get(at) else {
@@ -475,7 +481,7 @@ impl Expansion<'_> {
             if group.kind.attribute(key).is_some() {
                 help = Some(format!("`{name}` is repeated: name one, such as `{name}.[{first}].{key}`"));
             }
-            return Err(Unresolved::new(format!("`{name}` has no key `{key}`"), help));
+            return Err(Unresolved::new(format!("`{name}` has no key `{key}`"), help).label("no such key"));
         };
         let address = &group.instances[*index].1;
         let Some(attribute) = segments.get(at + 1) else { return Ok((prefix(at + 1), all_attributes(group, address))) };
@@ -553,7 +559,8 @@ fn output_value(scope: &Scope, segments: &[String], at: usize) -> Result<(Vec<St
         None if scope.broken.contains(&format!("outputs.{name}")) => Err(Unresolved::silent()),
         None => {
             let names = scope.outputs.keys().map(String::as_str);
-            Err(Unresolved::new(format!("there is no output `{name}`"), suggestion(name, names)))
+            Err(Unresolved::new(format!("there is no output `{name}`"), suggestion(name, names))
+                .label("no such output"))
         }
     }
 }
@@ -594,6 +601,7 @@ fn check_inside(value: &Value, segments: &[String]) -> Result<(), Unresolved> {
             let name = segments[..i].join(".");
             let keys = at.as_object().into_iter().flat_map(|m| m.keys()).map(String::as_str);
             Unresolved::new(format!("`{name}` has no `{segment}`"), suggestion(segment, keys))
+                .label("no such name in it")
         })?;
     }
     Ok(())

@@ -43,7 +43,11 @@ impl<'t> Tag<'t> {
     }
 
     fn word(&self) -> &'t str {
-        self.inner[1..].trim_start_matches(['*', '>', ' ']).split(|c: char| c.is_whitespace()).next().unwrap_or_default()
+        self.inner[1..]
+            .trim_start_matches(['*', '>', ' '])
+            .split(|c: char| c.is_whitespace())
+            .next()
+            .unwrap_or_default()
     }
 }
 
@@ -156,9 +160,7 @@ pub(super) fn locate(source: &str, number: usize, word: Option<&str>) -> Option<
     let slice = &source[range.clone()];
     slice
         .match_indices(word)
-        .find(|(at, _)| {
-            !slice[..*at].ends_with(joined) && !slice[at + word.len()..].starts_with(joined)
-        })
+        .find(|(at, _)| !slice[..*at].ends_with(joined) && !slice[at + word.len()..].starts_with(joined))
         .map(|(at, _)| range.start + at..range.start + at + word.len())
         .or(Some(range))
 }

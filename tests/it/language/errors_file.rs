@@ -135,7 +135,7 @@ fn a_byte_order_mark_is_no_error() {
 #[test]
 fn a_reserved_character_is_shown() {
     insta::assert_snapshot!(errors_of("stack: s\ndescription: \"a\u{e000}b\"\n"), @r#"
-    error: reserved character
+    error: a reserved character
      --> stacks/s.yaml:2:16
       |
     2 | description: "ab"
