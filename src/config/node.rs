@@ -388,8 +388,9 @@ mod tests {
 
     #[test]
     fn deep_nesting_empty_files_and_second_documents_are_refused() {
-        let deep = parsed(&"[".repeat(200)).1;
-        assert!(deep.starts_with("error: n"), "{deep}");
+        let deep = parsed(&format!("{}{}", "[".repeat(200), "]".repeat(200))).1;
+        assert!(deep.starts_with("error: nested too deeply"), "{deep}");
+        assert!(parsed(&"[".repeat(200)).0.is_none());
         assert!(parsed("# nothing\n").1.starts_with("error: the file is empty"));
         assert!(parsed("a: 1\n---\nb: 2\n").1.starts_with("error: a second document"));
     }

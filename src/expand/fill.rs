@@ -94,7 +94,7 @@ impl<'p> Expansion<'p> {
             references,
             lifecycle: Lifecycle {
                 protect: file.meta.protect.or(inherited.protect).unwrap_or(self.project.environment.protect),
-                replacement: file.meta.replacement,
+                replacement: file.meta.replacement.or(inherited.replacement),
                 ignore,
             },
             adopt,
@@ -155,12 +155,7 @@ impl<'p> Expansion<'p> {
         let Some(named) = pending.file.meta.region.clone().or(inherited) else {
             return Some(environment.region.clone());
         };
-        let text = if named.value.contains("{{") {
-            let value = self.evaluate(&pending.place, named.span, &named.value)?;
-            value::plain(&value).into_owned()
-        } else {
-            named.value.clone()
-        };
+        let text = self.settled_text(&pending.place, &named)?.value;
         if let Some(region) = environment.regions.get(&text) {
             return Some(region.clone());
         }
@@ -206,10 +201,10 @@ impl<'p> Expansion<'p> {
     fn depends_on(&mut self, pending: &Pending<'p>) -> Vec<Address> {
         let own = pending.file.meta.depends_on.iter().map(|d| (d.clone(), pending.place.clone()));
         let inherited = self.scopes[pending.place.scope].inherited.depends_on.clone();
-        let inherited = inherited.into_iter().map(|(d, scope)| (d, Place { scope, each: None, used: Vec::new() }));
         let all: Vec<(Spanned<String>, Place)> = own.chain(inherited).collect();
         let mut out = Vec::new();
         for (name, place) in all {
+            let Some(name) = self.settled_text(&place, &name) else { continue };
             match self.resolve_any(&place, &name.value) {
                 Ok(found) => out.extend(found.into_iter().filter(|a| *a != pending.address)),
                 Err(e) => self.unresolved(&place, name.span, e),

@@ -10,7 +10,7 @@ use super::{Each, Expansion, Place};
 use crate::config::{Component, Key, Meta, Node, NodeValue, OutputFile, Parameter, ResourceFile};
 use crate::diagnostic::{Diagnostic, nearest, suggestion};
 use crate::model::Address;
-use crate::model::kind::KindDef;
+use crate::model::kind::{KindDef, Replacement};
 use crate::model::schema::Type;
 use crate::model::value::is_unknown_text;
 use crate::source::{Span, Spanned};
@@ -67,8 +67,9 @@ pub(super) struct Scope {
 pub(super) struct Inherited {
     pub region: Option<Spanned<String>>,
     pub protect: Option<bool>,
+    pub replacement: Option<Replacement>,
     /// Names, with the place where they are looked up.
-    pub depends_on: Vec<(Spanned<String>, usize)>,
+    pub depends_on: Vec<(Spanned<String>, Place)>,
 }
 
 /// A resource whose spec is still to be filled in.
@@ -104,7 +105,7 @@ impl<'p> Expansion<'p> {
                 components: BTreeMap::new(),
                 outputs: BTreeMap::new(),
                 broken: stack.broken.iter().cloned().collect(),
-                inherited: Inherited { region: stack.region.clone(), ..Inherited::default() },
+                inherited: Inherited::default(),
             });
             self.stacks.insert(name.clone(), scope);
             let place = Place { scope, each: None, used: Vec::new() };
@@ -113,6 +114,7 @@ impl<'p> Expansion<'p> {
                 self.break_name(&place, parameter);
             }
             self.stack_parameters(&name, &stack.parameters, &place);
+            self.scopes[scope].inherited.region = stack.region.as_ref().and_then(|r| self.settled_text(&place, r));
             let body = Body { resources: &stack.resources, components: &stack.components, outputs: &stack.outputs };
             self.body(&body, &place, &mut Vec::new());
         }
@@ -324,8 +326,29 @@ impl<'p> Expansion<'p> {
             self.by_address.insert(address.clone(), self.pending.len());
             self.pending.push(Arc::new(Pending { file, kind: Arc::clone(&kind), address, place }));
         }
+        self.check_adopted(file, &group, place);
         self.groups.insert(format!("{stack}/{path}"), group.clone());
         self.scopes[place.scope].resources.insert(file.name.text.clone(), group);
+    }
+
+    /// Keys of objects to take over that the repetition does not have.
+    fn check_adopted(&mut self, file: &ResourceFile, group: &Group, place: &Place) {
+        let Some(NodeValue::Map(entries)) = file.adopt.as_ref().map(|n| &n.value) else { return };
+        for (key, _) in entries.iter().filter(|(k, _)| group.repeated && !group.by_key.contains_key(&k.text)) {
+            let mut error = Diagnostic::error(format!("`{}` has no key `{}`", file.name.text, key.text))
+                .at(key.span, "there is nothing to take this object over");
+            error.help = suggestion(&key.text, group.by_key.keys().map(String::as_str));
+            self.report(error, place);
+        }
+    }
+
+    /// A text in which expressions are replaced by their values.
+    pub(super) fn settled_text(&mut self, place: &Place, text: &Spanned<String>) -> Option<Spanned<String>> {
+        if !text.value.contains("{{") {
+            return Some(text.clone());
+        }
+        let value = self.evaluate(place, text.span, &text.value)?;
+        Some(Spanned::new(crate::model::value::plain(&value).into_owned(), text.span))
     }
 
     fn lay_out_component(&mut self, component: &'p Component, place: &Place, chain: &mut Vec<String>) {
@@ -360,6 +383,12 @@ impl<'p> Expansion<'p> {
             self.break_name(place, &component.name.text);
             return;
         }
+        if let Some(path) = component.meta.ignore.first() {
+            let error = Diagnostic::error("`ignore` means nothing on a component")
+                .at(path.span, "a component has no fields of its own")
+                .help("write it on the resources in the template");
+            self.report(error, place);
+        }
         let Some(instances) = self.instances(&component.meta, place) else {
             self.break_name(place, &component.name.text);
             return;
@@ -372,7 +401,7 @@ impl<'p> Expansion<'p> {
             }
             let key = each.as_ref().map(|e| e.key.clone());
             let outer = Place { each: each.or_else(|| place.each.clone()), ..place.clone() };
-            let scope = self.component_scope(component, place, key.as_deref());
+            let scope = self.component_scope(component, &outer, key.as_deref());
             self.scopes[scope].broken = template.broken.iter().cloned().collect();
             self.check_parameter_kinds(&template.parameters, &Place { scope, each: None, used: Vec::new() });
             self.component_parameters(component, &template.parameters, &outer, scope);
@@ -404,11 +433,13 @@ impl<'p> Expansion<'p> {
         let outer = &self.scopes[place.scope];
         let mut inherited = outer.inherited.clone();
         let meta = &component.meta;
-        if meta.region.is_some() {
-            inherited.region.clone_from(&meta.region);
-        }
         inherited.protect = meta.protect.or(inherited.protect);
-        inherited.depends_on.extend(meta.depends_on.iter().map(|d| (d.clone(), place.scope)));
+        inherited.replacement = meta.replacement.or(inherited.replacement);
+        inherited.depends_on.extend(meta.depends_on.iter().map(|d| (d.clone(), place.clone())));
+        if let Some(region) = &meta.region {
+            inherited.region = self.settled_text(place, region);
+        }
+        let outer = &self.scopes[place.scope];
         let scope = Scope {
             stack: outer.stack.clone(),
             prefix: format!("{}{}.", outer.prefix, component.name.text),

@@ -417,3 +417,88 @@ fn a_reference_parameter_of_a_kind_that_is_none_has_the_nearest() {
       = help: did you mean `vpc`?
     ");
 }
+
+#[test]
+fn a_key_to_adopt_that_the_repetition_does_not_have_is_shown() {
+    let said = errors_of(
+        "stack: s\nresources:\n  ip: { kind: elastic_ip, each: [a, b], adopt: { a: eipalloc-1, bb: eipalloc-2 } }\n",
+    );
+    insta::assert_snapshot!(said, @r"
+    error: `ip` has no key `bb`
+     --> stacks/s.yaml:3:65
+      |
+    3 |   ip: { kind: elastic_ip, each: [a, b], adopt: { a: eipalloc-1, bb: eipalloc-2 } }
+      |                                                                 ^^ there is nothing to take this object over
+      |
+      = help: did you mean `b`?
+    ");
+}
+
+#[test]
+fn what_a_component_cannot_ignore_is_told_so() {
+    let said = errors(&[
+        ("templates/t.yaml", "template: t\nresources:\n  ip: { kind: elastic_ip }\n"),
+        ("stacks/s.yaml", "stack: s\ncomponents:\n  web: { template: t, lifecycle: { ignore: [tags] } }\n"),
+    ]);
+    insta::assert_snapshot!(said, @r"
+    error: `ignore` means nothing on a component
+     --> stacks/s.yaml:3:45
+      |
+    3 |   web: { template: t, lifecycle: { ignore: [tags] } }
+      |                                             ^^^^ a component has no fields of its own
+      |
+      = help: write it on the resources in the template
+    ");
+}
+
+#[test]
+fn a_parameter_written_as_a_reference_is_told_the_braces() {
+    let said = errors(&[
+        (
+            "templates/t.yaml",
+            "template: t\nparameters:\n  net: { type: reference, kind: vpc }\nresources:\n  gate: { kind: internet_gateway, vpc: net }\n",
+        ),
+        ("stacks/s.yaml", "stack: s\ncomponents:\n  web: { template: t, with: { net: { id: vpc-1 } } }\n"),
+    ]);
+    insta::assert_snapshot!(said, @r#"
+    error: `net` is a parameter
+     --> templates/t.yaml:5:40
+      |
+    5 |   gate: { kind: internet_gateway, vpc: net }
+      |                                        ^^^ taken as the name of a resource
+      |
+     ::: stacks/s.yaml:3:3
+      |
+    3 |   web: { template: t, with: { net: { id: vpc-1 } } }
+      |   --- used here
+      |
+      = help: write "{{ net }}"
+    "#);
+}
+
+#[test]
+fn a_name_inside_a_repeated_component_asks_for_a_key() {
+    let said = errors(&[
+        ("templates/t.yaml", "template: t\nresources:\n  main: { kind: vpc, cidr: 10.0.0.0/16 }\n"),
+        (
+            "stacks/s.yaml",
+            "stack: s\nresources:\n  a: { kind: internet_gateway, vpc: web.main }\n  b: { kind: internet_gateway, vpc: \"web.main:z\" }\ncomponents:\n  web: { template: t, each: [x, y] }\n",
+        ),
+    ]);
+    insta::assert_snapshot!(said, @r#"
+    error: the component `web` is repeated, and one is wanted
+     --> stacks/s.yaml:3:37
+      |
+    3 |   a: { kind: internet_gateway, vpc: web.main }
+      |                                     ^^^^^^^^ stands for 2
+      |
+      = help: add a key, such as `:x`
+    error: component `web` has no key `z`
+     --> stacks/s.yaml:4:37
+      |
+    4 |   b: { kind: internet_gateway, vpc: "web.main:z" }
+      |                                     ^^^^^^^^^^^^ no such key
+      |
+      = help: did you mean `x`?
+    "#);
+}

@@ -297,6 +297,7 @@ resources:
   one: { kind: elastic_ip, depends_on: a }
   list: { kind: elastic_ip, depends_on: [a, many, \"network/app:ap-northeast-1a\", network/main, t] }
   key: { kind: elastic_ip, depends_on: [\"many:y\", t.last] }
+  same: { kind: elastic_ip, each: [x, y], depends_on: [\"many:{{ each.key }}\"] }
 components:
   t: { template: t, depends_on: a }
 ",
@@ -317,6 +318,7 @@ components:
         ]
     );
     assert_eq!(references(&desired, "s/key"), ["s/many:y", "s/t.last"]);
+    assert_eq!(references(&desired, "s/same:y"), ["s/many:y"]);
     assert_eq!(references(&desired, "s/t.ip:0"), ["s/a"]);
     assert_eq!(references(&desired, "s/t.last"), ["s/a", "s/t.ip:0", "s/t.ip:1"]);
 }
@@ -336,7 +338,7 @@ resources:
   a: { kind: elastic_ip }
   b: { kind: elastic_ip, lifecycle: { protect: false, replacement: delete_first, ignore: [tags.Team, pool] } }
 components:
-  t: { template: t, lifecycle: { protect: false } }
+  t: { template: t, lifecycle: { protect: false, replacement: create_first } }
 ",
         ),
     ]);
@@ -346,6 +348,7 @@ components:
     assert_eq!(lifecycle("s/b").replacement, Some(Replacement::DeleteFirst));
     assert_eq!(lifecycle("s/b").ignore, ["tags.Team", "pool"]);
     assert_eq!(lifecycle("s/a").replacement, None);
+    assert_eq!(lifecycle("s/t.a").replacement, Some(Replacement::CreateFirst));
 }
 
 #[test]
@@ -371,6 +374,7 @@ resources:
 components:
   t: { template: t }
   u: { template: t, region: ap-northeast-1 }
+  v: { template: t, each: [far], region: \"{{ each.key }}\" }
 ",
         ),
     ]);
@@ -380,6 +384,7 @@ components:
     assert_eq!((region("s/a"), region("s/b")), ("ap-northeast-3", "us-west-2"));
     assert_eq!((region("s/t.a"), region("s/t.b")), ("ap-northeast-3", "us-west-2"));
     assert_eq!((region("s/u.a"), region("s/u.b")), ("ap-northeast-1", "us-west-2"));
+    assert_eq!(region("s/v.a:far"), "us-west-2");
     assert_eq!(region("s/role"), "ap-northeast-1", "objects of the whole account belong to the main region");
 }
 

@@ -7,6 +7,7 @@ mod errors_file;
 mod errors_reference;
 mod expressions;
 mod graph;
+mod page;
 mod parameters;
 mod random;
 mod repository;
@@ -68,6 +69,10 @@ impl Project {
         let path = self.0.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
+    }
+
+    pub fn root(&self) -> &Path {
+        self.0.path()
     }
 
     pub fn outcome(&self) -> Outcome {
