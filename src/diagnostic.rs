@@ -201,7 +201,11 @@ pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(typed, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.chars().count().max(typed.chars().count()) / 3).max(1))
+        .filter(|(distance, candidate)| {
+            // Of two letters, one wrong makes another word.
+            let length = candidate.chars().count().max(typed.chars().count());
+            *distance <= (length / 3).max(usize::from(length > 2))
+        })
         .min()
         .map(|(_, candidate)| candidate)
 }

@@ -101,6 +101,15 @@ impl<'r> Loader<'r> {
                 return None;
             }
         }
+        for folder in ["environments", "stacks"] {
+            for name in stems(&self.root.join(folder), "yml") {
+                self.diagnostics.push(
+                    Diagnostic::error(format!("{folder}/{name}.yml would not be read"))
+                        .note("the files of a project end in .yaml")
+                        .help(format!("rename it to {name}.yaml, or put it elsewhere")),
+                );
+            }
+        }
         let merged = self.environment_node(environment, None, &mut Vec::new());
         let settings = merged.and_then(|node| self.settings(environment, &node));
         let stacks = self.stacks(settings.as_ref().and_then(|s| s.only.as_deref()));

@@ -22,7 +22,8 @@ impl<'p> Expansion<'p> {
         let mut resources = BTreeMap::new();
         let mut spans = BTreeMap::new();
         for pending in self.pending.clone() {
-            let cidr = span_of(&pending.file.fields_node(), "cidr").unwrap_or(pending.file.name.span);
+            let cidr = pending.file.fields.iter().find(|(k, _)| k.text == "cidr");
+            let cidr = cidr.map_or(pending.file.name.span, |(_, n)| n.span);
             let declared = Declared { span: pending.file.name.span, cidr, place: pending.place.clone() };
             spans.insert(pending.address.clone(), declared);
             if let Some(resource) = self.resource(&pending)
@@ -35,7 +36,7 @@ impl<'p> Expansion<'p> {
             }
         }
         let outputs = self.outputs();
-        let (moved, forget) = self.moved_and_forgotten(&resources);
+        let (moved, forget) = self.moved_and_forgotten();
         self.secrets.sort();
         self.secrets.dedup();
         let mut desired = Desired {
@@ -234,10 +235,7 @@ impl<'p> Expansion<'p> {
         out
     }
 
-    fn moved_and_forgotten(
-        &mut self,
-        resources: &BTreeMap<Address, Resource>,
-    ) -> (Vec<(Address, Address)>, BTreeSet<Address>) {
+    fn moved_and_forgotten(&mut self) -> (Vec<(Address, Address)>, BTreeSet<Address>) {
         let project = self.project;
         let mut moved = Vec::new();
         let mut forget = BTreeSet::new();
@@ -245,13 +243,15 @@ impl<'p> Expansion<'p> {
             for entry in &stack.moved {
                 let (from, to) = (self.whole(name, &entry.from), self.whole(name, &entry.to));
                 let (Some(from), Some(to)) = (from, to) else { continue };
-                if resources.contains_key(&from) {
+                if self.by_address.contains_key(&from) {
                     let error = Diagnostic::error(format!("{from} was moved, and is declared all the same"))
                         .at(entry.from.span, "still declared")
                         .help("remove the entry, or rename the resource");
                     self.diagnostics.push(error);
-                } else if !resources.contains_key(&to) {
-                    let names = resources.keys().map(Address::as_str);
+                } else if self.is_broken(&to) {
+                    // Its declaration has errors, which are reported.
+                } else if !self.by_address.contains_key(&to) {
+                    let names = self.by_address.keys().map(Address::as_str);
                     let mut error =
                         Diagnostic::error(format!("{to} is not declared")).at(entry.to.span, "nothing to move to");
                     error.help = suggestion(to.as_str(), names);
@@ -262,7 +262,7 @@ impl<'p> Expansion<'p> {
             }
             for entry in &stack.forget {
                 let Some(address) = self.whole(name, entry) else { continue };
-                if resources.contains_key(&address) {
+                if self.by_address.contains_key(&address) {
                     let error =
                         Diagnostic::error(format!("{address} is to be forgotten, and is declared all the same"))
                             .at(entry.span, "still declared")
@@ -273,6 +273,13 @@ impl<'p> Expansion<'p> {
             }
         }
         (moved, forget)
+    }
+
+    /// Whether what stands at an address has errors of its own.
+    fn is_broken(&self, address: &Address) -> bool {
+        let first = address.local().split(['.', ':']).next().unwrap_or_default();
+        let scope = self.stacks.get(address.stack()).map(|s| &self.scopes[*s]);
+        scope.is_some_and(|s| s.broken.contains(first))
     }
 
     /// A local name or a whole address as an address.

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::order::{Item, in_order, stack_order};
 use super::{Each, Expansion, Place};
-use crate::config::{Component, Key, Meta, Node, NodeValue, OutputFile, Parameter, ResourceFile};
+use crate::config::{Component, Meta, Node, NodeValue, OutputFile, Parameter, ResourceFile};
 use crate::diagnostic::{Diagnostic, nearest, suggestion};
 use crate::model::Address;
 use crate::model::kind::{KindDef, Replacement};
 use crate::model::schema::Type;
-use crate::model::value::is_unknown_text;
+use crate::model::value::{is_unknown_text, readable};
 use crate::source::{Span, Spanned};
 
 /// Most of one repetition: more is a mistake, and no service allows it.
@@ -82,10 +83,10 @@ pub(super) struct Pending<'p> {
 }
 
 /// The parts that stacks and templates have in common.
-struct Body<'p> {
-    resources: &'p [ResourceFile],
-    components: &'p [Component],
-    outputs: &'p [OutputFile],
+pub(super) struct Body<'p> {
+    pub resources: &'p [ResourceFile],
+    pub components: &'p [Component],
+    pub outputs: &'p [OutputFile],
 }
 
 impl<'p> Expansion<'p> {
@@ -523,6 +524,7 @@ impl<'p> Expansion<'p> {
         }
         let Some(node) = &meta.each else { return Some(vec![None]) };
         let value = self.named("each", |x| x.typed(place, node, &Type::Any))?;
+        let is_list = value.is_array();
         let pairs: Vec<(String, Value)> = match value {
             Value::Array(items) => {
                 items.into_iter().map(|v| (crate::model::value::plain(&v).into_owned(), v)).collect()
@@ -532,9 +534,10 @@ impl<'p> Expansion<'p> {
                 (0..n.as_u64().unwrap_or(0)).map(|i| (i.to_string(), Value::from(i))).collect()
             }
             other => {
+                let text = crate::model::value::plain(&other);
                 let error =
                     Diagnostic::error(format!("`each` must be a list, a mapping or a number from 0 to {MAX_EACH}"))
-                        .at(node.span, format!("this is `{}`", crate::model::value::plain(&other)))
+                        .at(node.span, format!("this is `{}`", readable(&text)))
                         .help("write a list such as `each: [a, b]`");
                 self.report(error, place);
                 return None;
@@ -542,7 +545,8 @@ impl<'p> Expansion<'p> {
         };
         let mut seen = BTreeSet::new();
         for (key, value) in &pairs {
-            if crate::model::value::is_unknown(value) {
+            // The values of a mapping may be known later; its keys are written in the file.
+            if is_list && crate::model::value::is_unknown(value) {
                 let error = Diagnostic::error("the keys of the repetition are not known when the plan is made")
                     .at(node.span, "this is known only after apply")
                     .help("use parameters and the environment's settings only");
@@ -581,81 +585,4 @@ impl<'p> Expansion<'p> {
 
 fn tail(key: Option<&str>) -> String {
     key.map(|k| format!(":{k}")).unwrap_or_default()
-}
-
-/// Stacks whose names others mention come first, so that their components are laid out before they are looked into.
-/// Only a matter of order: real references are checked later.
-fn stack_order(project: &crate::config::Project) -> Vec<String> {
-    let names: Vec<&str> = project.stacks.keys().map(String::as_str).collect();
-    let known: BTreeSet<&str> = names.iter().copied().collect();
-    let mut mentions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for (name, stack) in &project.stacks {
-        let metas = stack.resources.iter().map(|r| &r.meta).chain(stack.components.iter().map(|c| &c.meta));
-        let nodes = metas
-            .flat_map(|m| m.each.iter().chain(&m.when))
-            .chain(stack.components.iter().flat_map(|c| c.with.iter().map(|(_, n)| n)))
-            .chain(stack.outputs.iter().map(|o| &o.value));
-        let set = mentions.entry(name).or_default();
-        nodes.for_each(|node| mentioned(node, &known, set));
-        set.remove(name.as_str());
-    }
-    order(&names, &mentions).into_iter().map(str::to_owned).collect()
-}
-
-/// A resource or a component.
-enum Item<'p> {
-    Resource(&'p ResourceFile),
-    Component(&'p Component),
-}
-
-/// Resources and components, those first whose names others mention where that matters for what there is.
-fn in_order<'p>(body: &Body<'p>) -> Vec<Item<'p>> {
-    let resources = body.resources.iter().map(|r| (r.name.text.as_str(), Item::Resource(r)));
-    let components = body.components.iter().map(|c| (c.name.text.as_str(), Item::Component(c)));
-    let all: Vec<(&str, Item<'p>)> = resources.chain(components).collect();
-    let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
-    let mut items: BTreeMap<&str, Vec<Item<'p>>> = BTreeMap::new();
-    all.into_iter().for_each(|(name, item)| items.entry(name).or_default().push(item));
-    let known: BTreeSet<&str> = names.iter().copied().collect();
-    let mut mentions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    let metas = body.resources.iter().map(|r| (&r.name, &r.meta, &[][..]));
-    for (name, meta, with) in metas.chain(body.components.iter().map(|c| (&c.name, &c.meta, &c.with[..]))) {
-        let set = mentions.entry(&name.text).or_default();
-        let nodes = meta.each.iter().chain(&meta.when).chain(with.iter().map(|(_, n)| n));
-        nodes.for_each(|node| mentioned(node, &known, set));
-    }
-    order(&names, &mentions).into_iter().flat_map(|name| items.remove(name).unwrap_or_default()).collect()
-}
-
-fn order<'n>(names: &[&'n str], mentions: &BTreeMap<&'n str, BTreeSet<&'n str>>) -> Vec<&'n str> {
-    let mut out = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut done = BTreeSet::new();
-    for name in names {
-        // Each name stands on the stack until all that it mentions is done; circles are cut.
-        let mut stack = vec![*name];
-        while let Some(top) = stack.last().copied() {
-            if done.contains(top) {
-                stack.pop();
-            } else if seen.insert(top) {
-                stack.extend(mentions.get(top).into_iter().flatten().rev().filter(|n| !seen.contains(*n)));
-            } else {
-                stack.pop();
-                done.insert(top);
-                out.push(top);
-            }
-        }
-    }
-    out
-}
-
-fn mentioned<'n>(node: &Node, names: &BTreeSet<&'n str>, out: &mut BTreeSet<&'n str>) {
-    match &node.value {
-        NodeValue::Scalar(scalar) => {
-            let words = scalar.text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-')));
-            out.extend(words.filter_map(|w| names.get(w)));
-        }
-        NodeValue::List(items) => items.iter().for_each(|n| mentioned(n, names, out)),
-        NodeValue::Map(entries) => entries.iter().for_each(|(_, n): &(Key, Node)| mentioned(n, names, out)),
-    }
 }

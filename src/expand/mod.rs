@@ -10,6 +10,8 @@ mod expression;
 mod fill;
 mod helpers;
 mod layout;
+mod names;
+mod order;
 mod reference;
 pub mod schema;
 mod tag;

@@ -11,7 +11,7 @@ use crate::config::{Key, Node, NodeValue, Payload, ResourceFile, Scalar};
 use crate::diagnostic::{Diagnostic, nearest, suggestion};
 use crate::model::schema::{Schema, Type};
 use crate::model::types::{Cidr, Duration, Size};
-use crate::model::value::{is_unknown_text, plain};
+use crate::model::value::{is_unknown_text, plain, readable};
 use crate::source::Span;
 
 impl Expansion<'_> {
@@ -506,7 +506,7 @@ impl Expansion<'_> {
     }
 
     fn mismatch(&mut self, place: &Place, span: Span, value: &Value, ty: &Type) -> Option<Value> {
-        self.wrong(place, span, &format!("this is `{}`", plain(value)), ty);
+        self.wrong(place, span, &format!("this is `{}`", readable(&plain(value))), ty);
         None
     }
 

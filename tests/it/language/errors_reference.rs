@@ -52,7 +52,7 @@ fn a_reference_to_another_stack_is_checked_in_all_its_parts() {
     3 |   a: { kind: subnet, vpc: z/main, zone: ap-northeast-1a, cidr: 10.0.0.0/24 }
       |                           ^^^^^^ no such stack
       |
-      = help: did you mean `s`?
+      = help: there is: s, t
     error: unknown vpc `s/mian`
      --> stacks/t.yaml:4:27
       |
@@ -75,7 +75,7 @@ fn a_key_that_is_not_there_has_the_nearest() {
     11 |   nat: { kind: nat_gateway, subnet: "app:b", elastic_ip: ip }
        |                                     ^^^^^^^ no such key
        |
-       = help: did you mean `a`?
+       = help: there is: a, c
     error: `app` is repeated, and one is wanted
       --> stacks/s.yaml:12:37
        |
@@ -430,7 +430,7 @@ fn a_key_to_adopt_that_the_repetition_does_not_have_is_shown() {
     3 |   ip: { kind: elastic_ip, each: [a, b], adopt: { a: eipalloc-1, bb: eipalloc-2 } }
       |                                                                 ^^ there is nothing to take this object over
       |
-      = help: did you mean `b`?
+      = help: there is: a, b
     ");
 }
 
@@ -499,6 +499,6 @@ fn a_name_inside_a_repeated_component_asks_for_a_key() {
     4 |   b: { kind: internet_gateway, vpc: "web.main:z" }
       |                                     ^^^^^^^^^^^^ no such key
       |
-      = help: did you mean `x`?
+      = help: there is: x, y
     "#);
 }

@@ -97,6 +97,25 @@ resources:
 }
 
 #[test]
+fn a_repetition_can_follow_another_with_its_attributes_however_long_it_is() {
+    let desired = desired(&[(
+        "stacks/s.yaml",
+        "stack: s
+resources:
+  ip: { kind: elastic_ip, each: 100 }
+  log: { kind: log_group, each: \"{{ ip }}\", tags: { T: \"{{ each.value.public_ip }} {{ lookup (lookup ip each.key) 'id' }}\" } }
+outputs:
+  count: { value: \"{{ length ip }}\" }
+  keys: { value: \"{{ length (keys ip) }}\" }
+",
+    )]);
+    assert_eq!(desired.resources.len(), 200);
+    assert_eq!(references(&desired, "s/log:77"), ["s/ip:77"]);
+    assert_eq!(desired.outputs["s"]["count"].value, 100);
+    assert_eq!(desired.outputs["s"]["keys"].value, 100);
+}
+
+#[test]
 fn a_repeated_name_is_all_of_them_in_a_list_and_the_one_with_the_same_key_elsewhere() {
     let desired = desired(&[
         ("stacks/network.yaml", NETWORK),
