@@ -4,7 +4,10 @@
 //! once, through [`render`].
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use std::collections::BTreeSet;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use unicode_width::UnicodeWidthStr;
 
 use crate::source::{Files, Span};
 
@@ -68,47 +71,79 @@ impl Diagnostic {
 
 /// All messages of a run, in the order in which they were found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Diagnostics(Vec<Diagnostic>);
+pub struct Diagnostics {
+    all: Vec<Diagnostic>,
+    /// Whether there were more than are kept.
+    cut: bool,
+    /// Texts that no message shows, not in its excerpts either.
+    secrets: BTreeSet<String>,
+}
+
+/// Most errors and most warnings that are kept: nobody reads more, and a repetition can give any number.
+const MOST: usize = 500;
+
+/// Shortest secret that is masked: a shorter one would stand in every other word.
+const SHORTEST_SECRET: usize = 4;
 
 impl Diagnostics {
-    /// Adds one; a message already present is not repeated.
+    /// Adds one; a message already present is not repeated, and after 500 they are only noted as more.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if !self.0.contains(&diagnostic) {
-            self.0.push(diagnostic);
+        if self.all.iter().filter(|d| d.severity == diagnostic.severity).count() >= MOST {
+            self.cut = true;
+        } else if !self.all.contains(&diagnostic) {
+            self.all.push(diagnostic);
         }
     }
 
     /// Whether an error is among them.
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|d| d.severity == Severity::Error)
+        self.all.iter().any(|d| d.severity == Severity::Error)
     }
 
     /// How many errors and warnings.
     pub fn counts(&self) -> (usize, usize) {
-        let errors = self.0.iter().filter(|d| d.severity == Severity::Error).count();
-        (errors, self.0.len() - errors)
+        let errors = self.all.iter().filter(|d| d.severity == Severity::Error).count();
+        (errors, self.all.len() - errors)
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.0.iter()
+        self.all.iter()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     /// Puts them in the order of their places: file by file, from top to bottom; those without a place come last.
     pub fn sort(&mut self) {
-        self.0.sort_by_key(|d| d.labels.first().map_or((u32::MAX, 0), |(span, _)| (span.file.0, span.start)));
+        self.all.sort_by_key(|d| d.labels.first().map_or((u32::MAX, 0), |(span, _)| (span.file.0, span.start)));
     }
 
     /// Takes all of `other` in.
     pub fn extend(&mut self, other: Diagnostics) {
-        for diagnostic in other.0 {
+        for diagnostic in other.all {
             self.push(diagnostic);
         }
+        self.cut |= other.cut;
+        self.secrets.extend(other.secrets);
+    }
+
+    /// A text that no message may show, such as the value of a sensitive parameter.
+    pub fn hide(&mut self, secret: &str) {
+        let lines = secret.lines().map(str::trim).filter(|l| l.chars().count() >= SHORTEST_SECRET);
+        self.secrets.extend(lines.map(str::to_owned));
+    }
+
+    /// Stars in the place of secrets, as wide as they are, so that marks stay below what they mark.
+    fn masked(&self, text: String) -> String {
+        let mut secrets: Vec<&str> = self.secrets.iter().map(String::as_str).collect();
+        secrets.sort_by_key(|s| std::cmp::Reverse(s.len()));
+        secrets.into_iter().fold(text, |text, s| match text.contains(s) {
+            true => text.replace(s, &"*".repeat(s.width())),
+            false => text,
+        })
     }
 }
 
@@ -120,7 +155,10 @@ pub fn render(diagnostics: &Diagnostics, files: &Files, color: bool) -> String {
         out.push_str(&renderer.render(&groups(diagnostic, files)));
         out.push_str("\n\n");
     }
-    out
+    if diagnostics.cut {
+        out.push_str("There are more messages like these; correct the first ones, and run it again.\n\n");
+    }
+    diagnostics.masked(out)
 }
 
 fn groups<'a>(diagnostic: &'a Diagnostic, files: &'a Files) -> Vec<Group<'a>> {
@@ -163,7 +201,11 @@ pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(typed, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.chars().count().max(typed.chars().count()) / 3).max(1))
+        .filter(|(distance, candidate)| {
+            // Of two letters, one wrong makes another word.
+            let length = candidate.chars().count().max(typed.chars().count());
+            *distance <= (length / 3).max(usize::from(length > 2))
+        })
         .min()
         .map(|(_, candidate)| candidate)
 }
@@ -201,6 +243,27 @@ mod tests {
             "error: unknown vpc `mian`\n --> stacks/a.yaml:1:12\n  |\n1 | 名前: { vpc: mian }\n  |              ^^^^ no such resource\n  |\n  \
              = note: a reference names a resource of this stack\n  = help: did you mean `main`?\n\n"
         );
+    }
+
+    #[test]
+    fn a_secret_is_masked_in_the_message_and_in_the_excerpt() {
+        let mut files = Files::default();
+        let id = files.add("environments/a.yaml", "{ 鍵: 秘密です, count: 12 }\n");
+        let mut all = Diagnostics::default();
+        all.hide("秘密です");
+        all.push(Diagnostic::error("not 秘密です").at(Span::new(id, 30..32), "this is `12`"));
+        let rendered = render(&all, &files, false);
+        assert!(rendered.contains("not ********") && rendered.contains("{ 鍵: ********, count: 12 }"), "{rendered}");
+    }
+
+    #[test]
+    fn any_number_of_messages_is_cut_to_what_people_read() {
+        let mut all = Diagnostics::default();
+        (0..700).for_each(|_| all.push(Diagnostic::warning("same")));
+        (0..700).for_each(|n| all.push(Diagnostic::warning(format!("warning {n}"))));
+        (0..700).for_each(|n| all.push(Diagnostic::error(format!("error {n}"))));
+        assert_eq!(all.counts(), (500, 500));
+        assert!(render(&all, &Files::default(), false).contains("There are more messages like these"));
     }
 
     #[test]

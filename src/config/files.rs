@@ -174,6 +174,14 @@ impl TemplateFile {
 }
 
 fn check_name(name: &Spanned<String>, stem: &str, what: &str, diagnostics: &mut Diagnostics) {
+    check_word(&Key { text: name.value.clone(), span: name.span }, diagnostics);
+    if what == "stack" && name.value == "all" {
+        diagnostics.push(
+            Diagnostic::error("`all` can't be the name of a stack")
+                .at(name.span, "in environments, `all` stands for every stack")
+                .help("choose another name"),
+        );
+    }
     if name.value != stem {
         diagnostics.push(
             Diagnostic::error(format!("the {what} is named `{}`, its file `{stem}.yaml`", name.value))
@@ -213,6 +221,7 @@ fn body(fields: &mut Fields<'_, '_>) -> Body {
             seen.push((key, what));
         }
     }
+    outputs.iter().for_each(|(key, _)| check_word(key, diagnostics));
     let mut broken = Vec::new();
     Body {
         parameters: decoded(parameters, "", &mut broken, |k, n| Parameter::decode(k, n, diagnostics)),

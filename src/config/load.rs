@@ -74,6 +74,7 @@ pub fn environments(root: &Path) -> Vec<String> {
 pub fn load(root: &Path, environment: &str) -> Loaded {
     let mut loader = Loader::new(root);
     let project = loader.project(environment);
+    loader.diagnostics.sort();
     Loaded { project, files: loader.files, diagnostics: loader.diagnostics }
 }
 
@@ -98,6 +99,15 @@ impl<'r> Loader<'r> {
                         .help("go to a project, or name it with -C; `saiken init` makes a new one"),
                 );
                 return None;
+            }
+        }
+        for folder in ["environments", "stacks"] {
+            for name in stems(&self.root.join(folder), "yml") {
+                self.diagnostics.push(
+                    Diagnostic::error(format!("{folder}/{name}.yml would not be read"))
+                        .note("the files of a project end in .yaml")
+                        .help(format!("rename it to {name}.yaml, or put it elsewhere")),
+                );
             }
         }
         let merged = self.environment_node(environment, None, &mut Vec::new());

@@ -12,4 +12,4 @@ pub use files::{
     Component, EnvironmentFile, Meta, Moved, OutputFile, Parameter, ResourceFile, StackFile, TemplateFile,
 };
 pub use load::{Loaded, Payload, Project, environments, load};
-pub use node::{Key, Node, NodeValue, Scalar};
+pub use node::{Key, Node, NodeValue, Scalar, parse};

@@ -134,10 +134,10 @@ fn number(text: &str) -> Option<Number> {
 }
 
 /// Parses a file. None if there are errors, all of which are pushed.
-pub(super) fn parse(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Option<Node> {
+pub fn parse(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Option<Node> {
     if let Some(at) = text.find(|c: char| has_reserved(c.encode_utf8(&mut [0; 4]))) {
         diagnostics.push(
-            Diagnostic::error("reserved character")
+            Diagnostic::error("a reserved character")
                 .at(Span::new(file, at..at + 3), "U+E000 to U+E002 are used for values known after apply")
                 .help("remove it"),
         );
@@ -388,8 +388,9 @@ mod tests {
 
     #[test]
     fn deep_nesting_empty_files_and_second_documents_are_refused() {
-        let deep = parsed(&format!("{}{}", "[".repeat(100), "]".repeat(100))).1;
-        assert!(deep.starts_with("error: n"), "{deep}");
+        let deep = parsed(&format!("{}{}", "[".repeat(200), "]".repeat(200))).1;
+        assert!(deep.starts_with("error: nested too deeply"), "{deep}");
+        assert!(parsed(&"[".repeat(200)).0.is_none());
         assert!(parsed("# nothing\n").1.starts_with("error: the file is empty"));
         assert!(parsed("a: 1\n---\nb: 2\n").1.starts_with("error: a second document"));
     }

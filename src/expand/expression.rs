@@ -29,6 +29,8 @@ pub(super) enum Subject {
     Name(String),
     /// A helper that was given wrong values.
     Helper(String),
+    /// A value that is not known before apply.
+    Unknown,
 }
 
 impl ExpressionError {

@@ -22,7 +22,8 @@ impl<'p> Expansion<'p> {
         let mut resources = BTreeMap::new();
         let mut spans = BTreeMap::new();
         for pending in self.pending.clone() {
-            let cidr = span_of(&pending.file.fields_node(), "cidr").unwrap_or(pending.file.name.span);
+            let cidr = pending.file.fields.iter().find(|(k, _)| k.text == "cidr");
+            let cidr = cidr.map_or(pending.file.name.span, |(_, n)| n.span);
             let declared = Declared { span: pending.file.name.span, cidr, place: pending.place.clone() };
             spans.insert(pending.address.clone(), declared);
             if let Some(resource) = self.resource(&pending)
@@ -35,7 +36,7 @@ impl<'p> Expansion<'p> {
             }
         }
         let outputs = self.outputs();
-        let (moved, forget) = self.moved_and_forgotten(&resources);
+        let (moved, forget) = self.moved_and_forgotten();
         self.secrets.sort();
         self.secrets.dedup();
         let mut desired = Desired {
@@ -94,7 +95,7 @@ impl<'p> Expansion<'p> {
             references,
             lifecycle: Lifecycle {
                 protect: file.meta.protect.or(inherited.protect).unwrap_or(self.project.environment.protect),
-                replacement: file.meta.replacement,
+                replacement: file.meta.replacement.or(inherited.replacement),
                 ignore,
             },
             adopt,
@@ -155,12 +156,7 @@ impl<'p> Expansion<'p> {
         let Some(named) = pending.file.meta.region.clone().or(inherited) else {
             return Some(environment.region.clone());
         };
-        let text = if named.value.contains("{{") {
-            let value = self.evaluate(&pending.place, named.span, &named.value)?;
-            value::plain(&value).into_owned()
-        } else {
-            named.value.clone()
-        };
+        let text = self.settled_text(&pending.place, &named)?.value;
         if let Some(region) = environment.regions.get(&text) {
             return Some(region.clone());
         }
@@ -206,10 +202,10 @@ impl<'p> Expansion<'p> {
     fn depends_on(&mut self, pending: &Pending<'p>) -> Vec<Address> {
         let own = pending.file.meta.depends_on.iter().map(|d| (d.clone(), pending.place.clone()));
         let inherited = self.scopes[pending.place.scope].inherited.depends_on.clone();
-        let inherited = inherited.into_iter().map(|(d, scope)| (d, Place { scope, each: None, used: Vec::new() }));
         let all: Vec<(Spanned<String>, Place)> = own.chain(inherited).collect();
         let mut out = Vec::new();
         for (name, place) in all {
+            let Some(name) = self.settled_text(&place, &name) else { continue };
             match self.resolve_any(&place, &name.value) {
                 Ok(found) => out.extend(found.into_iter().filter(|a| *a != pending.address)),
                 Err(e) => self.unresolved(&place, name.span, e),
@@ -239,10 +235,7 @@ impl<'p> Expansion<'p> {
         out
     }
 
-    fn moved_and_forgotten(
-        &mut self,
-        resources: &BTreeMap<Address, Resource>,
-    ) -> (Vec<(Address, Address)>, BTreeSet<Address>) {
+    fn moved_and_forgotten(&mut self) -> (Vec<(Address, Address)>, BTreeSet<Address>) {
         let project = self.project;
         let mut moved = Vec::new();
         let mut forget = BTreeSet::new();
@@ -250,13 +243,15 @@ impl<'p> Expansion<'p> {
             for entry in &stack.moved {
                 let (from, to) = (self.whole(name, &entry.from), self.whole(name, &entry.to));
                 let (Some(from), Some(to)) = (from, to) else { continue };
-                if resources.contains_key(&from) {
+                if self.by_address.contains_key(&from) {
                     let error = Diagnostic::error(format!("{from} was moved, and is declared all the same"))
                         .at(entry.from.span, "still declared")
                         .help("remove the entry, or rename the resource");
                     self.diagnostics.push(error);
-                } else if !resources.contains_key(&to) {
-                    let names = resources.keys().map(Address::as_str);
+                } else if self.is_broken(&to) {
+                    // Its declaration has errors, which are reported.
+                } else if !self.by_address.contains_key(&to) {
+                    let names = self.by_address.keys().map(Address::as_str);
                     let mut error =
                         Diagnostic::error(format!("{to} is not declared")).at(entry.to.span, "nothing to move to");
                     error.help = suggestion(to.as_str(), names);
@@ -267,7 +262,7 @@ impl<'p> Expansion<'p> {
             }
             for entry in &stack.forget {
                 let Some(address) = self.whole(name, entry) else { continue };
-                if resources.contains_key(&address) {
+                if self.by_address.contains_key(&address) {
                     let error =
                         Diagnostic::error(format!("{address} is to be forgotten, and is declared all the same"))
                             .at(entry.span, "still declared")
@@ -278,6 +273,13 @@ impl<'p> Expansion<'p> {
             }
         }
         (moved, forget)
+    }
+
+    /// Whether what stands at an address has errors of its own.
+    fn is_broken(&self, address: &Address) -> bool {
+        let first = address.local().split(['.', ':']).next().unwrap_or_default();
+        let scope = self.stacks.get(address.stack()).map(|s| &self.scopes[*s]);
+        scope.is_some_and(|s| s.broken.contains(first))
     }
 
     /// A local name or a whole address as an address.

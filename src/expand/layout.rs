@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::order::{Item, in_order, stack_order};
 use super::{Each, Expansion, Place};
-use crate::config::{Component, Key, Meta, Node, NodeValue, OutputFile, Parameter, ResourceFile};
-use crate::diagnostic::{Diagnostic, suggestion};
+use crate::config::{Component, Meta, Node, NodeValue, OutputFile, Parameter, ResourceFile};
+use crate::diagnostic::{Diagnostic, nearest, suggestion};
 use crate::model::Address;
-use crate::model::kind::KindDef;
+use crate::model::kind::{KindDef, Replacement};
 use crate::model::schema::Type;
+use crate::model::value::{is_unknown_text, readable};
 use crate::source::{Span, Spanned};
 
 /// Most of one repetition: more is a mistake, and no service allows it.
@@ -66,8 +68,9 @@ pub(super) struct Scope {
 pub(super) struct Inherited {
     pub region: Option<Spanned<String>>,
     pub protect: Option<bool>,
+    pub replacement: Option<Replacement>,
     /// Names, with the place where they are looked up.
-    pub depends_on: Vec<(Spanned<String>, usize)>,
+    pub depends_on: Vec<(Spanned<String>, Place)>,
 }
 
 /// A resource whose spec is still to be filled in.
@@ -80,15 +83,15 @@ pub(super) struct Pending<'p> {
 }
 
 /// The parts that stacks and templates have in common.
-struct Body<'p> {
-    resources: &'p [ResourceFile],
-    components: &'p [Component],
-    outputs: &'p [OutputFile],
+pub(super) struct Body<'p> {
+    pub resources: &'p [ResourceFile],
+    pub components: &'p [Component],
+    pub outputs: &'p [OutputFile],
 }
 
 impl<'p> Expansion<'p> {
     pub(super) fn lay_out(&mut self) {
-        self.check_parameter_names();
+        let misspelt = self.check_parameter_names();
         let project = self.project;
         for name in stack_order(project) {
             let stack = &project.stacks[&name];
@@ -103,19 +106,25 @@ impl<'p> Expansion<'p> {
                 components: BTreeMap::new(),
                 outputs: BTreeMap::new(),
                 broken: stack.broken.iter().cloned().collect(),
-                inherited: Inherited { region: stack.region.clone(), ..Inherited::default() },
+                inherited: Inherited::default(),
             });
             self.stacks.insert(name.clone(), scope);
             let place = Place { scope, each: None, used: Vec::new() };
             self.check_parameter_kinds(&stack.parameters, &place);
+            for (_, parameter) in misspelt.iter().filter(|(s, _)| *s == name) {
+                self.break_name(&place, parameter);
+            }
             self.stack_parameters(&name, &stack.parameters, &place);
+            self.scopes[scope].inherited.region = stack.region.as_ref().and_then(|r| self.settled_text(&place, r));
             let body = Body { resources: &stack.resources, components: &stack.components, outputs: &stack.outputs };
             self.body(&body, &place, &mut Vec::new());
         }
     }
 
-    /// Values for stacks that are not there, or for parameters that a stack does not have.
-    fn check_parameter_names(&mut self) {
+    /// Values for parameters that a stack does not have. Gives the stacks and parameters that were meant, as far as
+    /// that can be told: they have no value only because of the mistake.
+    fn check_parameter_names(&mut self) -> Vec<(String, String)> {
+        let mut misspelt = Vec::new();
         let project = self.project;
         for (stack, values) in &project.parameters {
             if stack == "all" {
@@ -140,11 +149,13 @@ impl<'p> Expansion<'p> {
                 if !names.clone().any(|n| n == key.text) {
                     let mut error = Diagnostic::error(format!("stack `{stack}` has no parameter `{}`", key.text))
                         .at(key.span, "given here");
+                    misspelt.extend(nearest(&key.text, names.clone()).map(|meant| (stack.clone(), meant.to_owned())));
                     error.help = suggestion(&key.text, names);
                     self.diagnostics.push(error);
                 }
             }
         }
+        misspelt
     }
 
     /// Kinds that parameters refer to and that there are not.
@@ -163,7 +174,8 @@ impl<'p> Expansion<'p> {
                     Diagnostic::error(format!("unknown kind `{kind}`")).at(name.span, "this parameter refers to it");
                 error.help = suggestion(kind, self.kinds.names());
                 self.diagnostics.push(error);
-                self.scopes[place.scope].broken.insert(name.text.clone());
+                self.unknown_kinds.insert(name.span);
+                self.break_name(place, &name.text);
             }
         }
     }
@@ -176,9 +188,6 @@ impl<'p> Expansion<'p> {
         };
         for parameter in parameters {
             let name = parameter.name.text.as_str();
-            if self.scopes[place.scope].broken.contains(name) {
-                continue;
-            }
             let node = given(stack, name).or_else(|| given("all", name)).or(parameter.default.as_ref());
             match node {
                 Some(node) => self.set_parameter(parameter, node, place, place.scope),
@@ -187,6 +196,7 @@ impl<'p> Expansion<'p> {
                     let zones = project.environment.zones.iter().map(|z| Value::from(z.as_str())).collect();
                     self.scopes[place.scope].parameters.insert(name.to_owned(), zones);
                 }
+                None if self.scopes[place.scope].broken.contains(name) => {}
                 None => {
                     let environment = &project.environment.name;
                     let error = Diagnostic::error(format!("the parameter `{name}` of stack `{stack}` has no value"))
@@ -204,6 +214,13 @@ impl<'p> Expansion<'p> {
     /// Evaluates a parameter's value where it was written, and sets it in `scope`.
     fn set_parameter(&mut self, parameter: &Parameter, node: &Node, place: &Place, scope: usize) {
         let name = &parameter.name;
+        if self.unknown_kinds.contains(&name.span) {
+            return;
+        }
+        if parameter.sensitive {
+            // As written too: a value that does not fit is a secret all the same.
+            self.hide(&node.untyped());
+        }
         let outer = std::mem::replace(&mut self.naming, vec![name.text.clone()]);
         self.parameter = Some(name.span);
         let value = if node.is_null() { Some(Value::Null) } else { self.typed(place, node, &parameter.ty) };
@@ -214,9 +231,21 @@ impl<'p> Expansion<'p> {
             return;
         };
         if parameter.sensitive {
+            self.hide(&value);
             self.add_secrets(&value);
         }
         self.scopes[scope].parameters.insert(parameter.name.text.clone(), value);
+    }
+
+    /// Keeps the texts in a value out of all messages.
+    fn hide(&mut self, value: &Value) {
+        match value {
+            Value::String(text) if !text.contains("{{") && !is_unknown_text(text) => self.diagnostics.hide(text),
+            Value::Number(number) => self.diagnostics.hide(&number.to_string()),
+            Value::Array(items) => items.iter().for_each(|v| self.hide(v)),
+            Value::Object(map) => map.values().for_each(|v| self.hide(v)),
+            Value::Null | Value::Bool(_) | Value::String(_) => {}
+        }
     }
 
     fn add_secrets(&mut self, value: &Value) {
@@ -298,8 +327,29 @@ impl<'p> Expansion<'p> {
             self.by_address.insert(address.clone(), self.pending.len());
             self.pending.push(Arc::new(Pending { file, kind: Arc::clone(&kind), address, place }));
         }
+        self.check_adopted(file, &group, place);
         self.groups.insert(format!("{stack}/{path}"), group.clone());
         self.scopes[place.scope].resources.insert(file.name.text.clone(), group);
+    }
+
+    /// Keys of objects to take over that the repetition does not have.
+    fn check_adopted(&mut self, file: &ResourceFile, group: &Group, place: &Place) {
+        let Some(NodeValue::Map(entries)) = file.adopt.as_ref().map(|n| &n.value) else { return };
+        for (key, _) in entries.iter().filter(|(k, _)| group.repeated && !group.by_key.contains_key(&k.text)) {
+            let mut error = Diagnostic::error(format!("`{}` has no key `{}`", file.name.text, key.text))
+                .at(key.span, "there is nothing to take this object over");
+            error.help = suggestion(&key.text, group.by_key.keys().map(String::as_str));
+            self.report(error, place);
+        }
+    }
+
+    /// A text in which expressions are replaced by their values.
+    pub(super) fn settled_text(&mut self, place: &Place, text: &Spanned<String>) -> Option<Spanned<String>> {
+        if !text.value.contains("{{") {
+            return Some(text.clone());
+        }
+        let value = self.evaluate(place, text.span, &text.value)?;
+        Some(Spanned::new(crate::model::value::plain(&value).into_owned(), text.span))
     }
 
     fn lay_out_component(&mut self, component: &'p Component, place: &Place, chain: &mut Vec<String>) {
@@ -326,12 +376,19 @@ impl<'p> Expansion<'p> {
             return;
         }
         if chain.len() >= MAX_NESTING {
+            self.full = true;
             let error = Diagnostic::error(format!("components are nested more than {MAX_NESTING} levels deep"))
                 .at(component.template.span, "one level too many")
                 .help("use fewer templates inside templates");
             self.report(error, place);
             self.break_name(place, &component.name.text);
             return;
+        }
+        if let Some(path) = component.meta.ignore.first() {
+            let error = Diagnostic::error("`ignore` means nothing on a component")
+                .at(path.span, "a component has no fields of its own")
+                .help("write it on the resources in the template");
+            self.report(error, place);
         }
         let Some(instances) = self.instances(&component.meta, place) else {
             self.break_name(place, &component.name.text);
@@ -345,7 +402,7 @@ impl<'p> Expansion<'p> {
             }
             let key = each.as_ref().map(|e| e.key.clone());
             let outer = Place { each: each.or_else(|| place.each.clone()), ..place.clone() };
-            let scope = self.component_scope(component, place, key.as_deref());
+            let scope = self.component_scope(component, &outer, key.as_deref());
             self.scopes[scope].broken = template.broken.iter().cloned().collect();
             self.check_parameter_kinds(&template.parameters, &Place { scope, each: None, used: Vec::new() });
             self.component_parameters(component, &template.parameters, &outer, scope);
@@ -363,26 +420,27 @@ impl<'p> Expansion<'p> {
 
     /// Whether the limit of resources is reached, which is reported once.
     fn is_too_much(&mut self, span: Span, place: &Place) -> bool {
-        let full = self.pending.len() + self.scopes.len() > MAX_ALL;
-        if full && !self.full {
+        if !self.full && self.pending.len() + self.scopes.len() > MAX_ALL {
             self.full = true;
             let error = Diagnostic::error(format!("the files ask for more than {MAX_ALL} resources"))
                 .at(span, "the limit is reached here")
                 .help("look for a repetition inside a repetition");
             self.report(error, place);
         }
-        full
+        self.full
     }
 
     fn component_scope(&mut self, component: &Component, place: &Place, key: Option<&str>) -> usize {
         let outer = &self.scopes[place.scope];
         let mut inherited = outer.inherited.clone();
         let meta = &component.meta;
-        if meta.region.is_some() {
-            inherited.region.clone_from(&meta.region);
-        }
         inherited.protect = meta.protect.or(inherited.protect);
-        inherited.depends_on.extend(meta.depends_on.iter().map(|d| (d.clone(), place.scope)));
+        inherited.replacement = meta.replacement.or(inherited.replacement);
+        inherited.depends_on.extend(meta.depends_on.iter().map(|d| (d.clone(), place.clone())));
+        if let Some(region) = &meta.region {
+            inherited.region = self.settled_text(place, region);
+        }
+        let outer = &self.scopes[place.scope];
         let scope = Scope {
             stack: outer.stack.clone(),
             prefix: format!("{}{}.", outer.prefix, component.name.text),
@@ -412,14 +470,15 @@ impl<'p> Expansion<'p> {
                 let template = &component.template.value;
                 let mut error = Diagnostic::error(format!("template `{template}` has no parameter `{}`", key.text))
                     .at(key.span, "given here");
+                if let Some(meant) = nearest(&key.text, names.clone()) {
+                    self.scopes[scope].broken.insert(meant.to_owned());
+                }
                 error.help = suggestion(&key.text, names);
                 self.report(error, outer);
             }
         }
         for parameter in parameters {
-            if self.scopes[scope].broken.contains(&parameter.name.text) {
-                continue;
-            }
+            let broken = self.scopes[scope].broken.contains(&parameter.name.text);
             let given = component.with.iter().find(|(k, n)| k.text == parameter.name.text && !n.is_null());
             match (given, &parameter.default) {
                 (Some((_, node)), _) => self.set_parameter(parameter, node, outer, scope),
@@ -430,6 +489,7 @@ impl<'p> Expansion<'p> {
                     let place = Place { scope, each: None, used };
                     self.set_parameter(parameter, node, &place, scope);
                 }
+                (None, None) if broken => {}
                 (None, None) => {
                     let name = &parameter.name.text;
                     let error = Diagnostic::error(format!(
@@ -464,6 +524,7 @@ impl<'p> Expansion<'p> {
         }
         let Some(node) = &meta.each else { return Some(vec![None]) };
         let value = self.named("each", |x| x.typed(place, node, &Type::Any))?;
+        let is_list = value.is_array();
         let pairs: Vec<(String, Value)> = match value {
             Value::Array(items) => {
                 items.into_iter().map(|v| (crate::model::value::plain(&v).into_owned(), v)).collect()
@@ -473,9 +534,10 @@ impl<'p> Expansion<'p> {
                 (0..n.as_u64().unwrap_or(0)).map(|i| (i.to_string(), Value::from(i))).collect()
             }
             other => {
+                let text = crate::model::value::plain(&other);
                 let error =
                     Diagnostic::error(format!("`each` must be a list, a mapping or a number from 0 to {MAX_EACH}"))
-                        .at(node.span, format!("this is `{}`", crate::model::value::plain(&other)))
+                        .at(node.span, format!("this is `{}`", readable(&text)))
                         .help("write a list such as `each: [a, b]`");
                 self.report(error, place);
                 return None;
@@ -483,7 +545,8 @@ impl<'p> Expansion<'p> {
         };
         let mut seen = BTreeSet::new();
         for (key, value) in &pairs {
-            if crate::model::value::is_unknown(value) {
+            // The values of a mapping may be known later; its keys are written in the file.
+            if is_list && crate::model::value::is_unknown(value) {
                 let error = Diagnostic::error("the keys of the repetition are not known when the plan is made")
                     .at(node.span, "this is known only after apply")
                     .help("use parameters and the environment's settings only");
@@ -522,81 +585,4 @@ impl<'p> Expansion<'p> {
 
 fn tail(key: Option<&str>) -> String {
     key.map(|k| format!(":{k}")).unwrap_or_default()
-}
-
-/// Stacks whose names others mention come first, so that their components are laid out before they are looked into.
-/// Only a matter of order: real references are checked later.
-fn stack_order(project: &crate::config::Project) -> Vec<String> {
-    let names: Vec<&str> = project.stacks.keys().map(String::as_str).collect();
-    let known: BTreeSet<&str> = names.iter().copied().collect();
-    let mut mentions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for (name, stack) in &project.stacks {
-        let metas = stack.resources.iter().map(|r| &r.meta).chain(stack.components.iter().map(|c| &c.meta));
-        let nodes = metas
-            .flat_map(|m| m.each.iter().chain(&m.when))
-            .chain(stack.components.iter().flat_map(|c| c.with.iter().map(|(_, n)| n)))
-            .chain(stack.outputs.iter().map(|o| &o.value));
-        let set = mentions.entry(name).or_default();
-        nodes.for_each(|node| mentioned(node, &known, set));
-        set.remove(name.as_str());
-    }
-    order(&names, &mentions).into_iter().map(str::to_owned).collect()
-}
-
-/// A resource or a component.
-enum Item<'p> {
-    Resource(&'p ResourceFile),
-    Component(&'p Component),
-}
-
-/// Resources and components, those first whose names others mention where that matters for what there is.
-fn in_order<'p>(body: &Body<'p>) -> Vec<Item<'p>> {
-    let resources = body.resources.iter().map(|r| (r.name.text.as_str(), Item::Resource(r)));
-    let components = body.components.iter().map(|c| (c.name.text.as_str(), Item::Component(c)));
-    let all: Vec<(&str, Item<'p>)> = resources.chain(components).collect();
-    let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
-    let mut items: BTreeMap<&str, Vec<Item<'p>>> = BTreeMap::new();
-    all.into_iter().for_each(|(name, item)| items.entry(name).or_default().push(item));
-    let known: BTreeSet<&str> = names.iter().copied().collect();
-    let mut mentions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    let metas = body.resources.iter().map(|r| (&r.name, &r.meta, &[][..]));
-    for (name, meta, with) in metas.chain(body.components.iter().map(|c| (&c.name, &c.meta, &c.with[..]))) {
-        let set = mentions.entry(&name.text).or_default();
-        let nodes = meta.each.iter().chain(&meta.when).chain(with.iter().map(|(_, n)| n));
-        nodes.for_each(|node| mentioned(node, &known, set));
-    }
-    order(&names, &mentions).into_iter().flat_map(|name| items.remove(name).unwrap_or_default()).collect()
-}
-
-fn order<'n>(names: &[&'n str], mentions: &BTreeMap<&'n str, BTreeSet<&'n str>>) -> Vec<&'n str> {
-    let mut out = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut done = BTreeSet::new();
-    for name in names {
-        // Each name stands on the stack until all that it mentions is done; circles are cut.
-        let mut stack = vec![*name];
-        while let Some(top) = stack.last().copied() {
-            if done.contains(top) {
-                stack.pop();
-            } else if seen.insert(top) {
-                stack.extend(mentions.get(top).into_iter().flatten().rev().filter(|n| !seen.contains(*n)));
-            } else {
-                stack.pop();
-                done.insert(top);
-                out.push(top);
-            }
-        }
-    }
-    out
-}
-
-fn mentioned<'n>(node: &Node, names: &BTreeSet<&'n str>, out: &mut BTreeSet<&'n str>) {
-    match &node.value {
-        NodeValue::Scalar(scalar) => {
-            let words = scalar.text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-')));
-            out.extend(words.filter_map(|w| names.get(w)));
-        }
-        NodeValue::List(items) => items.iter().for_each(|n| mentioned(n, names, out)),
-        NodeValue::Map(entries) => entries.iter().for_each(|(_, n): &(Key, Node)| mentioned(n, names, out)),
-    }
 }

@@ -10,6 +10,8 @@ mod expression;
 mod fill;
 mod helpers;
 mod layout;
+mod names;
+mod order;
 mod reference;
 pub mod schema;
 mod tag;
@@ -48,13 +50,15 @@ pub fn expand(project: &Project, files: &Files, kinds: &Kinds) -> (Option<Desire
         naming: Vec::new(),
         parameter: None,
         full: false,
+        unknown_kinds: BTreeSet::new(),
         secrets: Vec::new(),
     };
     expansion.lay_out();
-    let desired = expansion.fill_in();
+    // Beyond a limit, to fill in what there is would only take long.
+    let desired = (!expansion.full).then(|| expansion.fill_in());
     let mut diagnostics = expansion.diagnostics;
     diagnostics.sort();
-    if diagnostics.has_errors() { (None, diagnostics) } else { (Some(desired), diagnostics) }
+    if diagnostics.has_errors() { (None, diagnostics) } else { (desired, diagnostics) }
 }
 
 /// One expansion under way.
@@ -78,7 +82,9 @@ struct Expansion<'p> {
     naming: Vec<String>,
     /// Declaration of the parameter whose value is at hand.
     parameter: Option<Span>,
-    /// Whether the limit of resources was reached.
+    /// Declarations of parameters that refer to a kind that there is not.
+    unknown_kinds: BTreeSet<Span>,
+    /// Whether a limit was reached: nothing more is laid out.
     full: bool,
     secrets: Vec<String>,
 }

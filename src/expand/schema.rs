@@ -289,13 +289,18 @@ fn loosened(schema: Value) -> Value {
     }
     let description = map.get("description").cloned();
     let default = map.get("default").cloned();
+    let is_ref = |s: &Value| s.get("x-type").is_some_and(|t| t == "ref");
+    let references =
+        map.get("items").is_some_and(|i| is_ref(i) || i.get("anyOf").and_then(|a| a.get(0)).is_some_and(is_ref));
     let text = map.get("type").is_some_and(|t| t == "string") && !map.contains_key("enum");
     if matches!(map.get("x-type").and_then(Value::as_str), Some("ref" | "policy" | "image"))
         && map.get("type").is_none()
     {
         return Value::Object(map);
     }
-    let mut options = vec![Value::Object(map), json!({ "type": "string", "pattern": "\\{\\{" })];
+    // A single name stands for a list of references: all of a repetition.
+    let alone = if references { json!({ "type": "string" }) } else { json!({ "type": "string", "pattern": "\\{\\{" }) };
+    let mut options = vec![Value::Object(map), alone];
     if text {
         options.push(json!({
             "type": "object",

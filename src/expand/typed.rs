@@ -11,7 +11,7 @@ use crate::config::{Key, Node, NodeValue, Payload, ResourceFile, Scalar};
 use crate::diagnostic::{Diagnostic, nearest, suggestion};
 use crate::model::schema::{Schema, Type};
 use crate::model::types::{Cidr, Duration, Size};
-use crate::model::value::{is_unknown_text, plain};
+use crate::model::value::{is_unknown_text, plain, readable};
 use crate::source::Span;
 
 impl Expansion<'_> {
@@ -188,6 +188,7 @@ impl Expansion<'_> {
         let mut diagnostic = Diagnostic::error("the expression can't be evaluated").at(span, error.message);
         diagnostic.help = Some(match &error.subject {
             Some(Subject::Helper(helper)) => usage(helper),
+            Some(Subject::Unknown) => PLACE_IT.to_owned(),
             Some(Subject::Name(_)) => "inside `each` the item is `this`, its parts `this.name`".to_owned(),
             None => "docs/language.md shows how expressions are written".to_owned(),
         });
@@ -331,11 +332,12 @@ impl Expansion<'_> {
         let number = error.at.and_then(|at| tag::number_at(&payload.text, at));
         let word = match &error.subject {
             Some(Subject::Name(name)) => Some(name.as_str()),
-            Some(Subject::Helper(_)) | None => None,
+            Some(Subject::Helper(_) | Subject::Unknown) | None => None,
         };
         let range = number.and_then(|n| tag::locate(&payload.text, n, word)).unwrap_or(0..0);
         let help = match &error.subject {
             Some(Subject::Helper(helper)) => usage(helper),
+            Some(Subject::Unknown) => PLACE_IT.to_owned(),
             Some(Subject::Name(name)) => suggestion(name, context.keys().map(String::as_str)).unwrap_or_default(),
             None => "a payload sees the names given in `with`, and `environment`".to_owned(),
         };
@@ -386,10 +388,8 @@ impl Expansion<'_> {
                 let outside = !values.is_empty() && !values.contains(&text);
                 let other = pattern.as_deref().is_some_and(|p| regex::Regex::new(p).is_ok_and(|r| !r.is_match(&text)));
                 if outside {
-                    let mut error = Diagnostic::error(format!("`{text}` is not one of the values")).at(
-                        span,
-                        self.field_name().map_or("not known".to_owned(), |n| format!("`{n}` takes one word of a list")),
-                    );
+                    let mut error = Diagnostic::error(format!("`{text}` is not one of the values"))
+                        .at(span, format!("must be {}", wanted(ty)));
                     error.help = suggestion(&text, values.iter().map(String::as_str));
                     self.report(error, place);
                     return None;
@@ -506,7 +506,7 @@ impl Expansion<'_> {
     }
 
     fn mismatch(&mut self, place: &Place, span: Span, value: &Value, ty: &Type) -> Option<Value> {
-        self.wrong(place, span, &format!("this is `{}`", plain(value)), ty);
+        self.wrong(place, span, &format!("this is `{}`", readable(&plain(value))), ty);
         None
     }
 
@@ -528,6 +528,9 @@ impl Expansion<'_> {
     }
 }
 
+/// What can be done with a value that is not known before apply.
+pub(super) const PLACE_IT: &str = "place it in the text as it is";
+
 fn is_payload(entries: &[(Key, Node)]) -> bool {
     entries.iter().any(|(k, _)| k.text == "payload")
         && entries.iter().all(|(k, _)| matches!(k.text.as_str(), "payload" | "with"))
@@ -546,7 +549,7 @@ fn refused(text: &str, context: &Map<String, Value>) -> Option<ExpressionError> 
         helpers::refuses(helper, at).then(|| ExpressionError {
             message: format!("`{word}` is not known before apply, and `{helper}` can't work on it"),
             at: tag::all(text).get(*number).map(|t| t.range.start),
-            subject: Some(Subject::Helper(helper.to_owned())),
+            subject: Some(Subject::Unknown),
         })
     })
 }

@@ -100,27 +100,6 @@ fn values_of_an_environment_are_checked() {
         &[],
     );
     insta::assert_snapshot!(said, @r#"
-    error: `zones` must be a list
-     --> environments/test.yaml:6:8
-      |
-    6 | zones: { a: b }
-      |        ^^^^^^^^ this is a mapping
-      |
-      = help: write a list
-    error: `protect` must be true or false
-     --> environments/test.yaml:5:10
-      |
-    5 | protect: perhaps
-      |          ^^^^^^^ this is `perhaps`
-      |
-      = help: write true or false
-    error: unknown provider `awss`
-     --> environments/test.yaml:2:11
-      |
-    2 | provider: awss
-      |           ^^^^ no such provider
-      |
-      = help: did you mean `aws`?
     error: `my shop` can't be the name of a project
      --> environments/test.yaml:1:10
       |
@@ -129,6 +108,13 @@ fn values_of_an_environment_are_checked() {
       |
       = note: physical names begin with it
       = help: choose another name
+    error: unknown provider `awss`
+     --> environments/test.yaml:2:11
+      |
+    2 | provider: awss
+      |           ^^^^ no such provider
+      |
+      = help: did you mean `aws`?
     error: `12345` is not an account id
      --> environments/test.yaml:4:10
       |
@@ -136,6 +122,20 @@ fn values_of_an_environment_are_checked() {
       |          ^^^^^ 12 digits
       |
       = help: write it in quotes: "123456789012"
+    error: `protect` must be true or false
+     --> environments/test.yaml:5:10
+      |
+    5 | protect: perhaps
+      |          ^^^^^^^ this is `perhaps`
+      |
+      = help: write true or false
+    error: `zones` must be a list
+     --> environments/test.yaml:6:8
+      |
+    6 | zones: { a: b }
+      |        ^^^^^^^^ this is a mapping
+      |
+      = help: write a list
     "#);
 }
 

@@ -29,7 +29,7 @@ fn a_part_of_a_known_name_that_is_not_there_has_the_nearest() {
      --> stacks/s.yaml:8:14
       |
     8 |       T: "{{ environment.regoin }}"
-      |              ^^^^^^^^^^^^^^^^^^
+      |              ^^^^^^^^^^^^^^^^^^ no such name in it
       |
       = help: did you mean `region`?
     "#);
@@ -55,7 +55,7 @@ fn a_repeated_name_asks_for_a_key() {
      --> stacks/s.yaml:8:14
       |
     8 |       T: "{{ many.public_ip }}"
-      |              ^^^^^^^^^^^^^^
+      |              ^^^^^^^^^^^^^^ no such key
       |
       = help: `many` is repeated: name one, such as `many.[a].public_ip`
     "#);
@@ -300,6 +300,6 @@ fn a_value_not_known_before_apply_is_refused_by_helpers_in_payloads_too() {
     7 |     user_data: { payload: boot/init.sh.hbs, with: { port: "{{ ip.public_ip }}" } }
       |                           ---------------- used here
       |
-      = help: write `{{ upper text }}`
+      = help: place it in the text as it is
     "#);
 }

@@ -130,7 +130,7 @@ fn a_value_that_is_not_one_of_the_words_has_the_nearest() {
      --> stacks/s.yaml:3:50
       |
     3 |   main: { kind: vpc, cidr: 10.0.0.0/16, tenancy: dedicatd }
-      |                                                  ^^^^^^^^ `tenancy` takes one word of a list
+      |                                                  ^^^^^^^^ must be one of default, dedicated
       |
       = help: did you mean `dedicated`?
     ");
@@ -441,13 +441,6 @@ fn a_lifecycle_names_its_orders_and_the_fields_of_the_kind() {
         "stack: s\nresources:\n  a:\n    kind: elastic_ip\n    lifecycle: { protected: true, replacement: create, ignore: [tag.Team] }\n",
     );
     insta::assert_snapshot!(said, @r"
-    error: unknown order `create`
-     --> stacks/s.yaml:5:48
-      |
-    5 |     lifecycle: { protected: true, replacement: create, ignore: [tag.Team] }
-      |                                                ^^^^^^ not an order of replacement
-      |
-      = help: there is: create_first, delete_first
     error: unknown field `protected`
      --> stacks/s.yaml:5:18
       |
@@ -455,6 +448,13 @@ fn a_lifecycle_names_its_orders_and_the_fields_of_the_kind() {
       |                  ^^^^^^^^^ `lifecycle` has no such field
       |
       = help: did you mean `protect`?
+    error: unknown order `create`
+     --> stacks/s.yaml:5:48
+      |
+    5 |     lifecycle: { protected: true, replacement: create, ignore: [tag.Team] }
+      |                                                ^^^^^^ not an order of replacement
+      |
+      = help: there is: create_first, delete_first
     error: kind `elastic_ip` has no field `tag`
      --> stacks/s.yaml:5:65
       |

@@ -135,7 +135,7 @@ fn a_byte_order_mark_is_no_error() {
 #[test]
 fn a_reserved_character_is_shown() {
     insta::assert_snapshot!(errors_of("stack: s\ndescription: \"a\u{e000}b\"\n"), @r#"
-    error: reserved character
+    error: a reserved character
      --> stacks/s.yaml:2:16
       |
     2 | description: "ab"
@@ -285,5 +285,47 @@ fn several_errors_of_several_files_are_reported_together() {
       |              ^^^^^^^^^^ no such kind
       |
       = help: did you mean `elastic_ip`?
+    ");
+}
+
+#[test]
+fn a_file_with_the_other_ending_is_not_passed_over_in_silence() {
+    let said = errors(&[("stacks/s.yaml", "stack: s\n"), ("stacks/network.yml", "stack: network\n")]);
+    insta::assert_snapshot!(said, @r"
+    error: stacks/network.yml would not be read
+     |
+     = note: the files of a project end in .yaml
+     = help: rename it to network.yaml, or put it elsewhere
+    ");
+}
+
+#[test]
+fn files_cannot_be_named_as_no_address_could_hold() {
+    let said = errors(&[
+        ("stacks/my stack.yaml", "stack: my stack\n"),
+        ("stacks/all.yaml", "stack: all\noutputs: { a.b: { value: 1 } }\n"),
+    ]);
+    insta::assert_snapshot!(said, @r"
+    error: `all` can't be the name of a stack
+     --> stacks/all.yaml:1:8
+      |
+    1 | stack: all
+      |        ^^^ in environments, `all` stands for every stack
+      |
+      = help: choose another name
+    error: `a.b` can't be a name
+     --> stacks/all.yaml:2:12
+      |
+    2 | outputs: { a.b: { value: 1 } }
+      |            ^^^ letters of any script, digits, `_` and `-`, a letter or `_` first
+      |
+      = help: choose another name
+    error: `my stack` can't be a name
+     --> stacks/my stack.yaml:1:8
+      |
+    1 | stack: my stack
+      |        ^^^^^^^^ letters of any script, digits, `_` and `-`, a letter or `_` first
+      |
+      = help: choose another name
     ");
 }

@@ -52,7 +52,7 @@ fn a_reference_to_another_stack_is_checked_in_all_its_parts() {
     3 |   a: { kind: subnet, vpc: z/main, zone: ap-northeast-1a, cidr: 10.0.0.0/24 }
       |                           ^^^^^^ no such stack
       |
-      = help: did you mean `s`?
+      = help: there is: s, t
     error: unknown vpc `s/mian`
      --> stacks/t.yaml:4:27
       |
@@ -75,7 +75,7 @@ fn a_key_that_is_not_there_has_the_nearest() {
     11 |   nat: { kind: nat_gateway, subnet: "app:b", elastic_ip: ip }
        |                                     ^^^^^^^ no such key
        |
-       = help: did you mean `a`?
+       = help: there is: a, c
     error: `app` is repeated, and one is wanted
       --> stacks/s.yaml:12:37
        |
@@ -246,13 +246,6 @@ fn a_repetition_is_over_a_list_a_map_or_a_number_and_over_nothing_twice() {
       |   ^ its address would be `s/c:a*b`
       |
       = help: choose another name or key
-    error: `c` is not there: its condition or its repetition gives nothing
-     --> stacks/s.yaml:6:37
-      |
-    6 |   d: { kind: elastic_ip, each: ["{{ c.id }}"] }
-      |                                     ^^^^
-      |
-      = help: give this one the same `when`
     "#);
 }
 
@@ -337,18 +330,6 @@ fn parameters_of_a_component_are_checked_at_its_use() {
         ("stacks/s.yaml", "stack: s\ncomponents:\n  a:\n    template: net\n    with: { cird: 10.0.0.0/16, size: 5 }\n"),
     ]);
     insta::assert_snapshot!(said, @r"
-    error: the parameter `cidr` of component `a` has no value
-     --> stacks/s.yaml:3:3
-      |
-    3 |   a:
-      |   ^ template `net` needs it
-      |
-     ::: templates/net.yaml:3:3
-      |
-    3 |   cidr: { type: cidr }
-      |   ---- declared here without a default
-      |
-      = help: add `cidr: …` under `with`
     error: template `net` has no parameter `cird`
      --> stacks/s.yaml:5:13
       |
@@ -435,4 +416,89 @@ fn a_reference_parameter_of_a_kind_that_is_none_has_the_nearest() {
       |
       = help: did you mean `vpc`?
     ");
+}
+
+#[test]
+fn a_key_to_adopt_that_the_repetition_does_not_have_is_shown() {
+    let said = errors_of(
+        "stack: s\nresources:\n  ip: { kind: elastic_ip, each: [a, b], adopt: { a: eipalloc-1, bb: eipalloc-2 } }\n",
+    );
+    insta::assert_snapshot!(said, @r"
+    error: `ip` has no key `bb`
+     --> stacks/s.yaml:3:65
+      |
+    3 |   ip: { kind: elastic_ip, each: [a, b], adopt: { a: eipalloc-1, bb: eipalloc-2 } }
+      |                                                                 ^^ there is nothing to take this object over
+      |
+      = help: there is: a, b
+    ");
+}
+
+#[test]
+fn what_a_component_cannot_ignore_is_told_so() {
+    let said = errors(&[
+        ("templates/t.yaml", "template: t\nresources:\n  ip: { kind: elastic_ip }\n"),
+        ("stacks/s.yaml", "stack: s\ncomponents:\n  web: { template: t, lifecycle: { ignore: [tags] } }\n"),
+    ]);
+    insta::assert_snapshot!(said, @r"
+    error: `ignore` means nothing on a component
+     --> stacks/s.yaml:3:45
+      |
+    3 |   web: { template: t, lifecycle: { ignore: [tags] } }
+      |                                             ^^^^ a component has no fields of its own
+      |
+      = help: write it on the resources in the template
+    ");
+}
+
+#[test]
+fn a_parameter_written_as_a_reference_is_told_the_braces() {
+    let said = errors(&[
+        (
+            "templates/t.yaml",
+            "template: t\nparameters:\n  net: { type: reference, kind: vpc }\nresources:\n  gate: { kind: internet_gateway, vpc: net }\n",
+        ),
+        ("stacks/s.yaml", "stack: s\ncomponents:\n  web: { template: t, with: { net: { id: vpc-1 } } }\n"),
+    ]);
+    insta::assert_snapshot!(said, @r#"
+    error: `net` is a parameter
+     --> templates/t.yaml:5:40
+      |
+    5 |   gate: { kind: internet_gateway, vpc: net }
+      |                                        ^^^ taken as the name of a resource
+      |
+     ::: stacks/s.yaml:3:3
+      |
+    3 |   web: { template: t, with: { net: { id: vpc-1 } } }
+      |   --- used here
+      |
+      = help: write "{{ net }}"
+    "#);
+}
+
+#[test]
+fn a_name_inside_a_repeated_component_asks_for_a_key() {
+    let said = errors(&[
+        ("templates/t.yaml", "template: t\nresources:\n  main: { kind: vpc, cidr: 10.0.0.0/16 }\n"),
+        (
+            "stacks/s.yaml",
+            "stack: s\nresources:\n  a: { kind: internet_gateway, vpc: web.main }\n  b: { kind: internet_gateway, vpc: \"web.main:z\" }\ncomponents:\n  web: { template: t, each: [x, y] }\n",
+        ),
+    ]);
+    insta::assert_snapshot!(said, @r#"
+    error: the component `web` is repeated, and one is wanted
+     --> stacks/s.yaml:3:37
+      |
+    3 |   a: { kind: internet_gateway, vpc: web.main }
+      |                                     ^^^^^^^^ stands for 2
+      |
+      = help: add a key, such as `:x`
+    error: component `web` has no key `z`
+     --> stacks/s.yaml:4:37
+      |
+    4 |   b: { kind: internet_gateway, vpc: "web.main:z" }
+      |                                     ^^^^^^^^^^^^ no such key
+      |
+      = help: there is: x, y
+    "#);
 }

@@ -5,10 +5,18 @@ mod errors_expression;
 mod errors_field;
 mod errors_file;
 mod errors_reference;
+mod expressions;
+mod graph;
+mod page;
+mod parameters;
+mod random;
+mod repository;
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use saiken::model::desired::Desired;
+use saiken::model::kind::Kinds;
 use saiken::{config, diagnostic, expand, providers};
 
 /// An environment that says no more than it must.
@@ -21,13 +29,19 @@ pub struct Outcome {
     pub said: String,
 }
 
+/// All kinds.
+fn kinds() -> &'static Kinds {
+    static KINDS: OnceLock<Kinds> = OnceLock::new();
+    KINDS.get_or_init(providers::kinds)
+}
+
 /// Loads and expands the environment `test` of a folder.
 pub fn expand(root: &Path, environment: &str) -> Outcome {
     let loaded = config::load(root, environment);
     let mut diagnostics = loaded.diagnostics;
     let mut desired = None;
     if let Some(project) = &loaded.project {
-        let (expanded, more) = expand::expand(project, &loaded.files, &providers::kinds());
+        let (expanded, more) = expand::expand(project, &loaded.files, kinds());
         diagnostics.extend(more);
         desired = expanded.filter(|_| !diagnostics.has_errors());
     }
@@ -55,6 +69,10 @@ impl Project {
         let path = self.0.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
+    }
+
+    pub fn root(&self) -> &Path {
+        self.0.path()
     }
 
     pub fn outcome(&self) -> Outcome {
