@@ -3,6 +3,7 @@
 mod documentation;
 mod flow;
 mod simulate;
+mod simulated_page;
 mod wrong;
 
 use std::path::{Path, PathBuf};
