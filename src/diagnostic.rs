@@ -99,6 +99,11 @@ impl Diagnostics {
         self.0.is_empty()
     }
 
+    /// Puts them in the order of their places: file by file, from top to bottom; those without a place come last.
+    pub fn sort(&mut self) {
+        self.0.sort_by_key(|d| d.labels.first().map_or((u32::MAX, 0), |(span, _)| (span.file.0, span.start)));
+    }
+
     /// Takes all of `other` in.
     pub fn extend(&mut self, other: Diagnostics) {
         for diagnostic in other.0 {

@@ -1,7 +1,7 @@
 //! Decoding mappings: unknown keys, missing keys, wrong shapes, all reported.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use crate::diagnostic::{Diagnostic, Diagnostics, suggestion};
+use crate::diagnostic::{Diagnostic, Diagnostics, nearest, suggestion};
 use crate::source::Spanned;
 
 use super::node::{Key, Node, NodeValue};
@@ -11,6 +11,8 @@ pub(super) struct Fields<'n, 'd> {
     what: &'static str,
     node: &'n Node,
     known: Vec<&'static str>,
+    /// Unknown names that were reported already.
+    taken: Vec<&'n str>,
     pub diagnostics: &'d mut Diagnostics,
 }
 
@@ -18,10 +20,14 @@ impl<'n, 'd> Fields<'n, 'd> {
     /// None (with an error) if the node is no mapping. `what` names it in messages: "a parameter".
     pub fn of(what: &'static str, node: &'n Node, diagnostics: &'d mut Diagnostics) -> Option<Self> {
         if !matches!(node.value, NodeValue::Map(_)) {
-            wrong_shape(node, "a mapping", what, diagnostics);
+            diagnostics.push(
+                Diagnostic::error(format!("{what} must be a mapping"))
+                    .at(node.span, format!("this is {}", described(node)))
+                    .help("write `name: value` lines, or `{ name: value }`"),
+            );
             return None;
         }
-        Some(Self { what, node, known: Vec::new(), diagnostics })
+        Some(Self { what, node, known: Vec::new(), taken: Vec::new(), diagnostics })
     }
 
     /// The entry of this name.
@@ -34,11 +40,16 @@ impl<'n, 'd> Fields<'n, 'd> {
     pub fn require(&mut self, name: &'static str) -> Option<&'n Node> {
         let found = self.get(name);
         if found.is_none() {
-            self.diagnostics.push(
-                Diagnostic::error(format!("`{name}` is missing"))
+            let near = self.rest().find(|(k, _)| nearest(&k.text, [name]).is_some()).map(|(k, _)| k);
+            self.diagnostics.push(match near {
+                Some(key) => Diagnostic::error(format!("unknown field `{}`", key.text))
+                    .at(key.span, format!("{} has no such field, and needs `{name}`", self.what))
+                    .help(format!("did you mean `{name}`?")),
+                None => Diagnostic::error(format!("`{name}` is missing"))
                     .at(self.node.span, format!("{} needs it", self.what))
                     .help(format!("add `{name}: …`")),
-            );
+            });
+            self.taken.extend(near.map(|k| k.text.as_str()));
         }
         found
     }
@@ -110,7 +121,7 @@ impl<'n, 'd> Fields<'n, 'd> {
 
     /// Reports entries that were not asked for.
     pub fn finish(self) {
-        let unknown: Vec<&Key> = self.rest().map(|(k, _)| k).collect();
+        let unknown: Vec<&Key> = self.rest().map(|(k, _)| k).filter(|k| !self.taken.contains(&k.text.as_str())).collect();
         for key in unknown {
             let mut error = Diagnostic::error(format!("unknown field `{}`", key.text))
                 .at(key.span, format!("{} has no such field", self.what));
@@ -132,7 +143,15 @@ pub(super) fn text(node: &Node, name: &str, diagnostics: &mut Diagnostics) -> Op
 pub(super) fn wrong_shape(node: &Node, wanted: &str, name: &str, diagnostics: &mut Diagnostics) {
     diagnostics.push(
         Diagnostic::error(format!("`{name}` must be {wanted}"))
-            .at(node.span, format!("this is {}", node.describe()))
+            .at(node.span, format!("this is {}", described(node)))
             .help(format!("write {wanted}")),
     );
+}
+
+/// What a node is: the value itself if it is a short one.
+fn described(node: &Node) -> String {
+    match node.text() {
+        Some(text) if !node.is_null() && text.chars().count() <= 40 => format!("`{text}`"),
+        _ => node.describe().to_owned(),
+    }
 }

@@ -39,6 +39,8 @@ pub struct StackFile {
     pub moved: Vec<Moved>,
     /// No longer declared, to be left alone.
     pub forget: Vec<Spanned<String>>,
+    /// Names whose declarations have errors: what uses them is not reported once more.
+    pub broken: Vec<String>,
 }
 
 /// `templates/<name>.yaml`.
@@ -54,6 +56,8 @@ pub struct TemplateFile {
     pub components: Vec<Component>,
     /// Outputs.
     pub outputs: Vec<OutputFile>,
+    /// Names whose declarations have errors.
+    pub broken: Vec<String>,
 }
 
 /// A parameter.
@@ -148,10 +152,10 @@ impl StackFile {
         let region = fields.text("region");
         let moved = moved(&mut fields);
         let forget = fields.texts("forget");
-        let (parameters, resources, components, outputs) = body(&mut fields);
+        let Body { parameters, resources, components, outputs, broken } = body(&mut fields);
         fields.finish();
         check_name(&name, stem, "stack", diagnostics);
-        Some(Self { name, description, region, parameters, resources, components, outputs, moved, forget })
+        Some(Self { name, description, region, parameters, resources, components, outputs, moved, forget, broken })
     }
 }
 
@@ -162,10 +166,10 @@ impl TemplateFile {
         fields.require("template");
         let name = fields.text("template")?;
         fields.text("description");
-        let (parameters, resources, components, outputs) = body(&mut fields);
+        let Body { parameters, resources, components, outputs, broken } = body(&mut fields);
         fields.finish();
         check_name(&name, stem, "template", diagnostics);
-        Some(Self { name, parameters, resources, components, outputs })
+        Some(Self { name, parameters, resources, components, outputs, broken })
     }
 }
 
@@ -179,7 +183,13 @@ fn check_name(name: &Spanned<String>, stem: &str, what: &str, diagnostics: &mut 
     }
 }
 
-type Body = (Vec<Parameter>, Vec<ResourceFile>, Vec<Component>, Vec<OutputFile>);
+struct Body {
+    parameters: Vec<Parameter>,
+    resources: Vec<ResourceFile>,
+    components: Vec<Component>,
+    outputs: Vec<OutputFile>,
+    broken: Vec<String>,
+}
 
 fn body(fields: &mut Fields<'_, '_>) -> Body {
     let parameters = fields.entries("parameters");
@@ -203,12 +213,31 @@ fn body(fields: &mut Fields<'_, '_>) -> Body {
             seen.push((key, what));
         }
     }
-    (
-        parameters.iter().filter_map(|(k, n)| Parameter::decode(k, n, diagnostics)).collect(),
-        resources.iter().filter_map(|(k, n)| ResourceFile::decode(k, n, diagnostics)).collect(),
-        components.iter().filter_map(|(k, n)| Component::decode(k, n, diagnostics)).collect(),
-        outputs.iter().filter_map(|(k, n)| OutputFile::decode(k, n, diagnostics)).collect(),
-    )
+    let mut broken = Vec::new();
+    Body {
+        parameters: decoded(parameters, "", &mut broken, |k, n| Parameter::decode(k, n, diagnostics)),
+        resources: decoded(resources, "", &mut broken, |k, n| ResourceFile::decode(k, n, diagnostics)),
+        components: decoded(components, "", &mut broken, |k, n| Component::decode(k, n, diagnostics)),
+        outputs: decoded(outputs, "outputs.", &mut broken, |k, n| OutputFile::decode(k, n, diagnostics)),
+        broken,
+    }
+}
+
+/// What can be decoded; the names of the rest go into `broken`.
+fn decoded<T>(
+    entries: &[(Key, Node)],
+    prefix: &str,
+    broken: &mut Vec<String>,
+    mut decode: impl FnMut(&Key, &Node) -> Option<T>,
+) -> Vec<T> {
+    let mut out = Vec::new();
+    for (key, node) in entries {
+        match decode(key, node) {
+            Some(value) => out.push(value),
+            None => broken.push(format!("{prefix}{}", key.text)),
+        }
+    }
+    out
 }
 
 /// Words that expressions use themselves.
@@ -237,7 +266,9 @@ impl Parameter {
     fn decode(name: &Key, node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
         let mut fields = Fields::of("a parameter", node, diagnostics)?;
         fields.text("description");
-        let default = fields.get("default").cloned();
+        fields.get("default");
+        // An explicit null is a default: it leaves the fields out that are given the parameter.
+        let default = node.get("default").cloned();
         let sensitive = fields.boolean("sensitive").unwrap_or(false);
         let ty = parameter_type(&mut fields)?;
         fields.finish();
@@ -284,7 +315,7 @@ fn parameter_type(fields: &mut Fields<'_, '_>) -> Option<Type> {
         "any" => Type::Any,
         other => {
             let mut error = Diagnostic::error(format!("unknown type `{other}`"))
-                .at(ty.span, "parameters have one of the known types");
+                .at(ty.span, "no such type");
             error.help = suggestion(other, TYPES);
             fields.diagnostics.push(error);
             return None;
@@ -326,7 +357,8 @@ fn inner(fields: &mut Fields<'_, '_>, name: &'static str) -> Type {
 fn pattern(fields: &mut Fields<'_, '_>) -> Option<String> {
     let pattern = fields.text("pattern")?;
     if let Err(e) = regex::Regex::new(&pattern.value) {
-        let reason = e.to_string().lines().last().unwrap_or_default().trim().to_owned();
+        let text = e.to_string();
+        let reason = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
         fields.diagnostics.push(
             Diagnostic::error("the pattern is not a regular expression")
                 .at(pattern.span, reason)

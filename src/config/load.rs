@@ -1,6 +1,6 @@
 //! Loading a project: the only place where users' files are read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, suggestion};
 use crate::model::environment::{Environment, Provider};
-use crate::source::{Files, Span, Spanned};
+use crate::source::{FileId, Files, Span, Spanned};
 
 use super::decode::{Fields, text, wrong_shape};
 use super::files::{StackFile, TemplateFile};
@@ -30,8 +30,21 @@ pub struct Project {
     pub stacks: BTreeMap<String, StackFile>,
     /// Templates by name.
     pub templates: BTreeMap<String, TemplateFile>,
-    /// Texts of payloads by path below `templates/`.
-    pub payloads: BTreeMap<String, String>,
+    /// Payloads by path below `templates/`.
+    pub payloads: BTreeMap<String, Payload>,
+    /// All stacks that have a file, those too that the environment leaves out.
+    pub all_stacks: Vec<String>,
+    /// Paths of files that have errors and hold nothing: what uses them is not reported once more.
+    pub broken: BTreeSet<String>,
+}
+
+/// A text below `templates/` that is rendered into a field.
+#[derive(Debug, Clone)]
+pub struct Payload {
+    /// Its file.
+    pub file: FileId,
+    /// Its text.
+    pub text: String,
 }
 
 /// The outcome of loading.
@@ -47,7 +60,7 @@ pub struct Loaded {
 
 /// Names of the environments that can be used by themselves: those that are not `abstract`.
 pub fn environments(root: &Path) -> Vec<String> {
-    let mut loader = Loader { root, files: Files::default(), diagnostics: Diagnostics::default() };
+    let mut loader = Loader::new(root);
     stems(&root.join("environments"), "yaml")
         .into_iter()
         .filter(|name| {
@@ -59,7 +72,7 @@ pub fn environments(root: &Path) -> Vec<String> {
 
 /// Loads a project for an environment. All errors are reported together.
 pub fn load(root: &Path, environment: &str) -> Loaded {
-    let mut loader = Loader { root, files: Files::default(), diagnostics: Diagnostics::default() };
+    let mut loader = Loader::new(root);
     let project = loader.project(environment);
     Loaded { project, files: loader.files, diagnostics: loader.diagnostics }
 }
@@ -68,9 +81,14 @@ struct Loader<'r> {
     root: &'r Path,
     files: Files,
     diagnostics: Diagnostics,
+    broken: BTreeSet<String>,
 }
 
-impl Loader<'_> {
+impl<'r> Loader<'r> {
+    fn new(root: &'r Path) -> Self {
+        Self { root, files: Files::default(), diagnostics: Diagnostics::default(), broken: BTreeSet::new() }
+    }
+
     fn project(&mut self, environment: &str) -> Option<Project> {
         for folder in ["environments", "stacks"] {
             if !self.root.join(folder).is_dir() {
@@ -87,7 +105,9 @@ impl Loader<'_> {
         let stacks = self.stacks(settings.as_ref().and_then(|s| s.only.as_deref()));
         let templates = self.templates();
         let payloads = self.payloads();
+        let all_stacks = stems(&self.root.join("stacks"), "yaml");
         let settings = settings?;
+        self.check_parameters(&settings.parameter_stacks, &all_stacks);
         Some(Project {
             environment: settings.environment,
             parameters: settings.parameters,
@@ -95,7 +115,19 @@ impl Loader<'_> {
             stacks,
             templates,
             payloads,
+            all_stacks,
+            broken: std::mem::take(&mut self.broken),
         })
+    }
+
+    /// Values for stacks that are not there.
+    fn check_parameters(&mut self, named: &[Key], all: &[String]) {
+        for key in named.iter().filter(|k| k.text != "all" && !all.contains(&k.text)) {
+            let mut error = Diagnostic::error(format!("there is no stack `{}`", key.text))
+                .at(key.span, "parameters stand below the name of their stack, or below `all`");
+            error.help = suggestion(&key.text, all.iter().map(String::as_str).chain(["all"]));
+            self.diagnostics.push(error);
+        }
     }
 
     fn read(&mut self, path: &str) -> Option<String> {
@@ -184,7 +216,7 @@ impl Loader<'_> {
     fn stacks(&mut self, only: Option<&[Spanned<String>]>) -> BTreeMap<String, StackFile> {
         let names = stems(&self.root.join("stacks"), "yaml");
         for missing in only.into_iter().flatten().filter(|o| !names.contains(&o.value)) {
-            let mut error = Diagnostic::error(format!("there is no stack `{}`", missing.value)).at(missing.span, "");
+            let mut error = Diagnostic::error(format!("there is no stack `{}`", missing.value)).at(missing.span, "no such file in stacks/");
             error.help = suggestion(&missing.value, names.iter().map(String::as_str));
             self.diagnostics.push(error);
         }
@@ -196,9 +228,15 @@ impl Loader<'_> {
         let wanted = |n: &String| only.is_none_or(|only| only.iter().any(|o| o.value == *n));
         let mut out = BTreeMap::new();
         for name in names.into_iter().filter(wanted) {
-            let node = self.yaml(&format!("stacks/{name}.yaml"));
-            if let Some(stack) = node.and_then(|n| StackFile::decode(&n, &name, &mut self.diagnostics)) {
-                out.insert(name, stack);
+            let path = format!("stacks/{name}.yaml");
+            let node = self.yaml(&path);
+            match node.and_then(|n| StackFile::decode(&n, &name, &mut self.diagnostics)) {
+                Some(stack) => {
+                    out.insert(name, stack);
+                }
+                None => {
+                    self.broken.insert(path);
+                }
             }
         }
         out
@@ -207,16 +245,22 @@ impl Loader<'_> {
     fn templates(&mut self) -> BTreeMap<String, TemplateFile> {
         let mut out = BTreeMap::new();
         for name in stems(&self.root.join("templates"), "yaml") {
-            let node = self.yaml(&format!("templates/{name}.yaml"));
-            if let Some(template) = node.and_then(|n| TemplateFile::decode(&n, &name, &mut self.diagnostics)) {
-                out.insert(name, template);
+            let path = format!("templates/{name}.yaml");
+            let node = self.yaml(&path);
+            match node.and_then(|n| TemplateFile::decode(&n, &name, &mut self.diagnostics)) {
+                Some(template) => {
+                    out.insert(name, template);
+                }
+                None => {
+                    self.broken.insert(path);
+                }
             }
         }
         out
     }
 
     /// All files below `templates/` but the components.
-    fn payloads(&mut self) -> BTreeMap<String, String> {
+    fn payloads(&mut self) -> BTreeMap<String, Payload> {
         let mut paths = Vec::new();
         walk(&self.root.join("templates"), "", &mut paths);
         let mut out = BTreeMap::new();
@@ -225,8 +269,15 @@ impl Loader<'_> {
             if component {
                 continue;
             }
-            if let Some(text) = self.read(&format!("templates/{path}")) {
-                out.insert(path, text);
+            let full = format!("templates/{path}");
+            match self.read(&full) {
+                Some(text) => {
+                    let file = self.files.add(full, text.as_str());
+                    out.insert(path, Payload { file, text });
+                }
+                None => {
+                    self.broken.insert(full);
+                }
             }
         }
         out
@@ -282,6 +333,7 @@ fn merge(base: &Node, over: &Node) -> Node {
 struct Settings {
     environment: Environment,
     parameters: BTreeMap<String, Vec<(Key, Node)>>,
+    parameter_stacks: Vec<Key>,
     simulated: Value,
     only: Option<Vec<Spanned<String>>>,
 }
@@ -295,9 +347,6 @@ fn decode_environment(name: &str, node: &Node, diagnostics: &mut Diagnostics) ->
             .help("choose one that extends it");
         fields.diagnostics.push(error);
     }
-    fields.require("project");
-    fields.require("provider");
-    fields.require("region");
     let project = fields.text("project");
     let provider = fields.text("provider");
     let region = fields.text("region");
@@ -311,7 +360,11 @@ fn decode_environment(name: &str, node: &Node, diagnostics: &mut Diagnostics) ->
     let has_only = fields.get("stacks").is_some();
     let only = fields.texts("stacks");
     let simulated = fields.get("simulated").map_or(Value::Null, Node::untyped);
+    let parameter_stacks = fields.entries("parameters").iter().map(|(k, _)| k.clone()).collect();
     let parameters = parameters(&mut fields);
+    for name in ["project", "provider", "region"] {
+        fields.require(name);
+    }
     let provider = provider.and_then(|p| decode_provider(&p, fields.diagnostics));
     if let Some(project) = project.as_ref().filter(|p| !is_project_name(&p.value)) {
         fields.diagnostics.push(
@@ -345,6 +398,7 @@ fn decode_environment(name: &str, node: &Node, diagnostics: &mut Diagnostics) ->
             state,
         },
         parameters,
+        parameter_stacks,
         simulated,
         only: has_only.then_some(only),
     })
@@ -359,7 +413,7 @@ fn decode_provider(provider: &Spanned<String>, diagnostics: &mut Diagnostics) ->
         "aws" => Some(Provider::Aws),
         "simulated" => Some(Provider::Simulated),
         other => {
-            let mut error = Diagnostic::error(format!("unknown provider `{other}`")).at(provider.span, "");
+            let mut error = Diagnostic::error(format!("unknown provider `{other}`")).at(provider.span, "no such provider");
             error.help = suggestion(other, ["aws", "simulated"]);
             diagnostics.push(error);
             None

@@ -6,9 +6,10 @@ mod decode;
 mod files;
 mod load;
 mod node;
+mod yaml_error;
 
 pub use files::{
     Component, EnvironmentFile, Meta, Moved, OutputFile, Parameter, ResourceFile, StackFile, TemplateFile,
 };
-pub use load::{Loaded, Project, environments, load};
+pub use load::{Loaded, Payload, Project, environments, load};
 pub use node::{Key, Node, NodeValue, Scalar};

@@ -11,6 +11,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::value::has_reserved;
 use crate::source::{FileId, Span};
 
+use super::yaml_error;
+
 /// Most nodes in a file, aliases expanded: a file of 5 MiB has fewer, and a bomb has more.
 const MAX_NODES: usize = 1_000_000;
 /// Deepest nesting.
@@ -19,7 +21,7 @@ const MAX_DEPTH: usize = 64;
 /// A node with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// Where: a scalar's text; of a collection, its first part.
+    /// Where: a scalar's text; a collection in brackets on one line; of any other collection, its first part.
     pub span: Span,
     /// What.
     pub value: NodeValue,
@@ -113,6 +115,11 @@ impl Scalar {
     }
 }
 
+fn indentation(line: &str) -> &str {
+    let end = line.find(|c: char| c != ' ' && c != '\t').unwrap_or(line.len());
+    &line[..end]
+}
+
 fn number(text: &str) -> Option<Number> {
     let digits = text.trim_start_matches(['-', '+']);
     // A leading zero is an account number or a date far more often than an octal.
@@ -201,16 +208,15 @@ impl<'t> Builder<'t, '_> {
                 Ok((event, Span::new(self.file, range)))
             }
             Some(Err(e)) => {
-                let at = e.marker().byte_offset().unwrap_or(0).min(self.text.len());
-                let end = self.text[at..].char_indices().nth(1).map_or(self.text.len(), |(i, _)| at + i);
-                let place = Span::new(self.file, at..end);
-                let mut help = "correct the indentation or the punctuation at or before this place";
-                if self.text[..at].rsplit('\n').next().is_some_and(|l| l.contains('\t'))
-                    || self.text[at..].starts_with('\t')
-                {
-                    help = "indent with spaces: YAML does not allow tabs";
+                let mut at = e.marker().byte_offset().unwrap_or(0).min(self.text.len());
+                let (mut what, mut help) = yaml_error::words(e.kind());
+                let line = self.text[..at].rfind('\n').map_or(0, |i| i + 1);
+                if let Some(tab) = indentation(&self.text[line..]).find('\t') {
+                    at = line + tab;
+                    (what, help) = ("a tab in the indentation".to_owned(), yaml_error::TABS);
                 }
-                self.error(&format!("not YAML: {}", e.info()), place, "", help);
+                let end = self.text[at..].char_indices().nth(1).map_or(self.text.len(), |(i, _)| at + i);
+                self.error(&what, Span::new(self.file, at..end), "here the file can't be read on", help);
                 Err(Stop)
             }
             None => Ok((Event::StreamEnd, Span::new(self.file, 0..0))),
@@ -225,8 +231,8 @@ impl<'t> Builder<'t, '_> {
     fn count(&mut self, nodes: usize, span: Span) -> Result<(), Stop> {
         self.nodes += nodes;
         if self.nodes > MAX_NODES {
-            let label = "here the file exceeds one million values, aliases expanded";
-            self.error("the file is too large", span, label, "split it, or remove aliases of aliases");
+            let label = "here it exceeds one million values, aliases written out";
+            self.error("the file holds too much", span, label, "split it, or remove aliases of aliases");
             return Err(Stop);
         }
         Ok(())
@@ -266,12 +272,22 @@ impl<'t> Builder<'t, '_> {
         Ok(node)
     }
 
+    /// The place of a collection, from where it begins and ends and its first part.
+    fn whole(&self, start: Span, end: Span, first: Option<Span>) -> Span {
+        let range = start.range().start..end.range().end;
+        match self.text.get(range.clone()) {
+            Some(text) if text.starts_with(['[', '{']) && !text.contains('\n') => Span::new(self.file, range),
+            Some(text) if text.starts_with(['[', '{']) => Span::new(self.file, range.start..range.start + 1),
+            _ => first.unwrap_or(start),
+        }
+    }
+
     fn list(&mut self, parser: &mut Parsing<'t>, span: Span, depth: usize) -> Result<Node, Stop> {
         let mut items = Vec::new();
         loop {
             let (event, at) = self.next(parser)?;
             if matches!(event, Event::SequenceEnd) {
-                let span = items.first().map_or(span, |n: &Node| n.span);
+                let span = self.whole(span, at, items.first().map(|n: &Node| n.span));
                 return Ok(Node { span, value: NodeValue::List(items) });
             }
             items.push(self.node(parser, event, at, depth + 1)?);
@@ -285,10 +301,19 @@ impl<'t> Builder<'t, '_> {
             let (event, at) = self.next(parser)?;
             let key = match event {
                 Event::MappingEnd => {
-                    let span = entries.first().map_or(span, |(k, _)| k.span);
+                    let span = self.whole(span, at, entries.first().map(|(k, _)| k.span));
                     return Ok(Node { span, value: NodeValue::Map(entries) });
                 }
                 Event::Scalar(text, ..) => Key { text: text.into_owned(), span: at },
+                _ if self.text[..at.start as usize].ends_with('{') && self.text[at.start as usize..].starts_with('{') => {
+                    let start = at.start as usize - 1;
+                    let line = self.text[start..].lines().next().unwrap_or_default();
+                    let end = start + line.find("}}").map_or(2, |i| i + 2);
+                    let place = Span::new(self.file, start..end);
+                    let help = format!("write \"{}\"", &self.text[start..end]);
+                    self.error("an expression without quotes", place, "to YAML this is a mapping in a mapping", &help);
+                    return Err(Stop);
+                }
                 _ => {
                     self.error(
                         "a key that is not a word",
@@ -356,7 +381,7 @@ mod tests {
             text.push_str(&format!("a{i}: &a{i} [{list}]\n"));
         }
         let (node, rendered) = parsed(&text);
-        assert!(node.is_none() && rendered.starts_with("error: the file is too large"), "{rendered}");
+        assert!(node.is_none() && rendered.starts_with("error: the file holds too much"), "{rendered}");
     }
 
     #[test]

@@ -13,11 +13,22 @@ use crate::model::Address;
 use crate::model::desired::{Desired, Resource};
 use crate::source::Span;
 
+/// Where a resource was declared.
+pub(super) struct Declared {
+    /// Its name.
+    pub span: Span,
+    /// Its address range, if it has one; else its name.
+    pub cidr: Span,
+    /// The uses of templates around it.
+    pub place: Place,
+}
+
 /// Where each resource was declared.
-pub(super) type Spans = BTreeMap<Address, (Span, Place)>;
+pub(super) type Spans = BTreeMap<Address, Declared>;
 
 impl Expansion<'_> {
-    pub(super) fn check_cycles(&mut self, desired: &Desired, spans: &Spans) {
+    /// Whether references form a circle, which is reported.
+    pub(super) fn check_cycles(&mut self, desired: &Desired, spans: &Spans) -> bool {
         let mut graph = Graph::default();
         for (address, resource) in &desired.resources {
             graph.add(address.clone());
@@ -25,17 +36,23 @@ impl Expansion<'_> {
                 graph.needs(address.clone(), other.clone());
             }
         }
-        let Err(cycle) = graph.order() else { return };
+        let Err(cycle) = graph.order() else { return false };
         let path: Vec<String> = cycle.path.iter().map(ToString::to_string).collect();
         let mut error = Diagnostic::error(format!("references form a circle: {}", path.join(" → ")));
-        for (i, address) in cycle.path.iter().enumerate() {
-            if let Some((span, _)) = spans.get(address)
-                && !error.labels.iter().any(|(s, _)| s == span)
+        for pair in cycle.path.windows(2) {
+            if let Some(declared) = spans.get(&pair[0])
+                && !error.labels.iter().any(|(s, _)| *s == declared.span)
             {
-                error = error.at(*span, if i == 0 { "this resource needs itself in the end" } else { "" });
+                error = error.at(declared.span, format!("needs {}", pair[1]));
             }
         }
-        self.diagnostics.push(error.help("remove one of the references"));
+        let error = error.note("each of them must be there before the next").help("remove one of the references");
+        let place = cycle.path.first().and_then(|a| spans.get(a)).map(|d| d.place.clone());
+        match place {
+            Some(place) => self.report(error, &place),
+            None => self.diagnostics.push(error),
+        }
+        true
     }
 
     /// Subnets of one network must lie inside it and not overlap.
@@ -59,21 +76,30 @@ impl Expansion<'_> {
                 if let Some((other, first)) = open
                     && other.contains(&net)
                 {
-                    let mut error =
-                        Diagnostic::error(format!("the ranges of {first} and {address} overlap: {other} and {net}"));
-                    for (a, label) in [(address, "this subnet"), (first, "overlaps this one")] {
-                        if let Some((span, _)) = spans.get(a)
-                            && !error.labels.iter().any(|(s, _)| s == span)
-                        {
-                            error = error.at(*span, label);
-                        }
-                    }
-                    self.diagnostics.push(error.help("give them ranges that do not overlap"));
+                    self.overlap((first, other), (address, net), vpc, spans);
                     continue;
                 }
                 open = Some((net, address));
             }
         }
+    }
+
+    fn overlap(&mut self, first: (&Address, IpNet), second: (&Address, IpNet), vpc: &str, spans: &Spans) {
+        let summary = if first.1 == second.1 {
+            format!("{} and {} have the same range {}", first.0, second.0, first.1)
+        } else {
+            format!("the ranges of {} and {} overlap", first.0, second.0)
+        };
+        let mut error = Diagnostic::error(summary);
+        let (Some(one), Some(two)) = (spans.get(first.0), spans.get(second.0)) else { return };
+        error = error.at(two.cidr, format!("{} is {}", second.0, second.1));
+        if one.cidr != two.cidr {
+            error = error.at(one.cidr, format!("{} is {}", first.0, first.1));
+        }
+        let error = error
+            .note(format!("subnets of one network may not overlap, and both are in {vpc}"))
+            .help("give each a range of its own, such as `\"{{ subnet cidr 8 each.index }}\"`");
+        self.report(error, &two.place);
     }
 
     fn check_inside(&mut self, network: &Resource, subnets: &[(IpNet, &Address)], spans: &Spans) {
@@ -87,12 +113,12 @@ impl Expansion<'_> {
             if ranges.iter().any(|r| r.contains(net)) {
                 continue;
             }
-            let mut error = Diagnostic::error(format!("{net} of {address} lies outside its network"));
-            if let Some((span, place)) = spans.get(*address) {
-                error = error.at(*span, format!("{} has {}", network.address, ranges[0]));
-                let place = place.clone();
-                self.report(error.help("choose a range inside that of the network"), &place);
-            }
+            let Some(declared) = spans.get(*address) else { continue };
+            let all: Vec<String> = ranges.iter().map(ToString::to_string).collect();
+            let error = Diagnostic::error(format!("{address} lies outside of its network"))
+                .at(declared.cidr, format!("{net} is not in {}", all.join(", ")))
+                .help(format!("choose a range inside that of {}", network.address));
+            self.report(error, &declared.place);
         }
     }
 }

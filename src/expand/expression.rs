@@ -6,18 +6,35 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use handlebars::{
     Context, Handlebars, Helper, HelperDef, RenderContext, RenderError, RenderErrorReason, ScopedJson, TemplateError,
+    TemplateErrorReason,
 };
 use serde_json::Value;
 
-use super::helpers;
-use crate::model::value::is_unknown;
+use super::{helpers, tag};
 
 /// What went wrong with an expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ExpressionError {
     pub message: String,
-    /// Line in the template, from 1, if it is known.
-    pub line: Option<usize>,
+    /// Byte of the text at which it went wrong, if that is known.
+    pub at: Option<usize>,
+    /// Name that the context does not have, or helper that refused its values.
+    pub subject: Option<Subject>,
+}
+
+/// What an error is about, for a hint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// A name that is not there.
+    Name(String),
+    /// A helper that was given wrong values.
+    Helper(String),
+}
+
+impl ExpressionError {
+    fn new(message: impl Into<String>, at: Option<usize>) -> Self {
+        Self { message: message.into(), at, subject: None }
+    }
 }
 
 /// Renders expressions and payloads.
@@ -58,53 +75,80 @@ impl Engine {
 
     /// The value of a text with expressions in it.
     pub fn evaluate(&mut self, text: &str, context: &Value) -> Result<Value, ExpressionError> {
+        tag::check(text)?;
         let Some(inner) = single(text) else { return self.render(text, context).map(Value::String) };
         let source =
             if is_path(inner) { format!("{{{{__capture {inner}}}}}") } else { format!("{{{{__capture ({inner})}}}}") };
         self.captured.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.render(&source, context)?;
+        self.render(&source, context).map_err(|e| ExpressionError { at: Some(0), ..e })?;
         let value = self.captured.lock().unwrap_or_else(PoisonError::into_inner).take();
-        value.ok_or_else(|| ExpressionError { message: format!("`{inner}` gives no value"), line: None })
+        value.ok_or_else(|| ExpressionError::new(format!("`{inner}` gives no value"), Some(0)))
     }
 
     /// The text of a template.
     pub fn render(&mut self, text: &str, context: &Value) -> Result<String, ExpressionError> {
         if !self.known.contains_key(text) {
             let name = format!("t{}", self.known.len());
-            let outcome =
-                self.handlebars.register_template_string(&name, text).map(|()| name).map_err(|e| template_error(&e));
+            let outcome = tag::check(text).and_then(|()| {
+                let registered = self.handlebars.register_template_string(&name, text);
+                registered.map(|()| name).map_err(|e| template_error(&e, text))
+            });
             self.known.insert(text.to_owned(), outcome);
         }
         let name = match self.known.get(text) {
             Some(Ok(name)) => name,
             Some(Err(e)) => return Err(e.clone()),
-            None => return Err(ExpressionError { message: "the template is lost".to_owned(), line: None }),
+            None => return Err(ExpressionError::new("the template is lost", None)),
         };
-        self.handlebars.render(name, context).map_err(|e| render_error(&e))
+        self.handlebars.render(name, context).map_err(|e| render_error(&e, text))
     }
 }
 
-fn template_error(error: &TemplateError) -> ExpressionError {
-    ExpressionError { message: error.reason().to_string(), line: error.pos().map(|(line, _)| line) }
+fn template_error(error: &TemplateError, text: &str) -> ExpressionError {
+    let at = error.pos().map(|(line, column)| offset(text, line, column));
+    let message = match error.reason() {
+        TemplateErrorReason::InvalidSyntax(_) => "Handlebars can't read this".to_owned(),
+        reason => reason.to_string(),
+    };
+    ExpressionError::new(message, at)
 }
 
-fn render_error(error: &RenderError) -> ExpressionError {
-    let message = match error.reason() {
-        RenderErrorReason::MissingVariable(Some(name)) => format!("unknown name `{name}`"),
-        RenderErrorReason::HelperNotFound(name) => format!("unknown helper `{name}`"),
-        RenderErrorReason::TemplateError(e) => e.reason().to_string(),
-        RenderErrorReason::NestedError(e) => e.to_string(),
-        other => other.to_string(),
-    };
-    ExpressionError { message, line: error.line_no }
+fn render_error(error: &RenderError, text: &str) -> ExpressionError {
+    let at = error.line_no.zip(error.column_no).map(|(line, column)| offset(text, line, column));
+    match error.reason() {
+        RenderErrorReason::MissingVariable(Some(name)) => ExpressionError {
+            message: format!("there is no `{name}`"),
+            at,
+            subject: Some(Subject::Name(name.clone())),
+        },
+        RenderErrorReason::HelperNotFound(name) => ExpressionError::new(format!("there is no helper `{name}`"), at),
+        RenderErrorReason::TemplateError(e) => template_error(e, text),
+        RenderErrorReason::Other(message) => {
+            let helper = message.split_once(": ").map(|(name, _)| name).filter(|n| helpers::usage(n).is_some());
+            ExpressionError {
+                message: message.clone(),
+                at,
+                subject: helper.map(|h| Subject::Helper(h.to_owned())),
+            }
+        }
+        RenderErrorReason::NestedError(e) => ExpressionError::new(e.to_string(), at),
+        other => ExpressionError::new(other.to_string(), at),
+    }
+}
+
+/// The byte at a line (from 1) and a column.
+fn offset(text: &str, line: usize, column: usize) -> usize {
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    (start + column.saturating_sub(1)).min(text.len())
 }
 
 /// The inside of a text that is one single expression and nothing else.
 pub(super) fn single(text: &str) -> Option<&str> {
-    let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
-    let plain = !inner.contains("{{") && !inner.contains("}}");
-    let simple = !inner.starts_with(['{', '#', '/', '!', '>', '&', '^', '*', '~']) && !inner.ends_with(['}', '~']);
-    (plain && simple).then(|| inner.trim()).filter(|s| !s.is_empty())
+    let text = text.trim();
+    match tag::all(text).as_slice() {
+        [only] if only.range == (0..text.len()) && only.is_expression() => Some(only.inner).filter(|i| !i.is_empty()),
+        _ => None,
+    }
 }
 
 fn is_path(inner: &str) -> bool {
@@ -127,28 +171,29 @@ pub(super) struct Path {
     pub segments: Vec<String>,
     /// The helper that it is given to, if any.
     pub helper: Option<String>,
+    /// As written, and in which of the text's tags (from 0).
+    pub word: (usize, String),
 }
 
+/// A helper used in an expression, and in which of the text's tags (from 0).
+pub(super) type Use = (usize, String);
+
 /// All names and helpers that a text's expressions use: what they need, found before they are rendered.
-pub(super) fn paths(text: &str) -> (Vec<Path>, Vec<String>) {
+pub(super) fn paths(text: &str) -> (Vec<Path>, Vec<Use>) {
     let mut paths = Vec::new();
     let mut helpers = Vec::new();
-    let mut rest = text;
-    while let Some(start) = rest.find("{{") {
-        let after = &rest[start + 2..];
-        let Some(end) = after.find("}}") else { break };
-        let inner = after[..end].trim_start_matches(['{', '&', '~']).trim_end_matches(['}', '~']).trim();
-        rest = &after[end + 2..];
-        if inner.starts_with(['!', '/', '>', '^']) || inner == "else" {
-            continue;
+    let tags = tag::all(text);
+    let own: Vec<&str> = tags.iter().flat_map(|t| t.block_names()).collect();
+    for (number, tag) in tags.iter().enumerate() {
+        if let Some(inner) = tag.scanned() {
+            scan(inner, number, &mut paths, &mut helpers);
         }
-        let inner = inner.strip_prefix("else ").unwrap_or(inner).trim_start_matches('#');
-        scan(inner, &mut paths, &mut helpers);
     }
+    paths.retain(|p: &Path| p.segments.first().is_none_or(|s| !own.contains(&s.as_str())));
     (paths, helpers)
 }
 
-fn scan(text: &str, paths: &mut Vec<Path>, helpers: &mut Vec<String>) {
+fn scan(text: &str, tag: usize, paths: &mut Vec<Path>, helpers: &mut Vec<Use>) {
     let chars: Vec<char> = text.chars().collect();
     let mut stack: Vec<Option<String>> = vec![None];
     let mut at = 0;
@@ -194,13 +239,13 @@ fn scan(text: &str, paths: &mut Vec<Path>, helpers: &mut Vec<String>) {
                 }
                 let more = chars[at..].iter().find(|c| !c.is_whitespace()).is_some_and(|c| *c != ')');
                 if first && more {
-                    helpers.push(word.clone());
+                    helpers.push((tag, word.clone()));
                     if let Some(top) = stack.last_mut() {
                         *top = Some(word);
                     }
                 } else if !is_literal(&word) {
                     let helper = stack.last().cloned().flatten();
-                    paths.push(Path { segments: segments(&word), helper });
+                    paths.push(Path { segments: segments(&word), helper, word: (tag, word) });
                 }
                 first = false;
                 if start == at {
@@ -236,16 +281,6 @@ fn segments(word: &str) -> Vec<String> {
     out
 }
 
-/// Helpers that may be given a value that is not known before apply: they only place it in a text.
-pub(super) fn takes_unknown(helper: &str) -> bool {
-    matches!(helper, "json" | "join" | "concat" | "default" | "lookup" | "with")
-}
-
-/// Whether a helper was given a value that is not known yet.
-pub(super) fn refuses(path: &Path, value: &Value) -> bool {
-    path.helper.as_deref().is_some_and(|h| !takes_unknown(h)) && is_unknown(value)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -274,12 +309,13 @@ mod tests {
             paths("{{ subnet cidr 8 each.index }}-{{app.[a.b].id}} {{#if (eq x \"y z\")}}{{else}}{{/if}}");
         let names: Vec<String> = found.iter().map(|p| p.segments.join("|")).collect();
         assert_eq!(names, ["cidr", "each|index", "app|a.b|id", "x"]);
-        assert_eq!(helpers, ["subnet", "if", "eq"]);
+        let names: Vec<&str> = helpers.iter().map(|(_, name)| name.as_str()).collect();
+        assert_eq!(names, ["subnet", "if", "eq"]);
     }
 
     #[test]
     fn broken_expressions_are_errors_and_not_panics() {
-        assert!(eval("{{ n").is_err() || eval("{{ n").is_ok());
+        assert!(eval("{{ n").is_err());
         assert!(eval("{{#if n}}").is_err());
         assert!(eval("{{ nohelper n }}").is_err());
         assert!(eval("{{ subnet n 8 1 }}").is_err());

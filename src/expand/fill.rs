@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::check::{Declared, Spans};
 use super::layout::Pending;
 use super::{Expansion, Place};
 use crate::config::{Node, NodeValue};
@@ -20,8 +21,10 @@ impl<'p> Expansion<'p> {
     pub(super) fn fill_in(&mut self) -> Desired {
         let mut resources = BTreeMap::new();
         let mut spans = BTreeMap::new();
-        for pending in std::mem::take(&mut self.pending) {
-            spans.insert(pending.address.clone(), (pending.file.name.span, pending.place.clone()));
+        for pending in self.pending.clone() {
+            let cidr = span_of(&pending.file.fields_node(), "cidr").unwrap_or(pending.file.name.span);
+            let declared = Declared { span: pending.file.name.span, cidr, place: pending.place.clone() };
+            spans.insert(pending.address.clone(), declared);
             if let Some(resource) = self.resource(&pending)
                 && let Some(other) = resources.insert(pending.address.clone(), resource)
             {
@@ -44,9 +47,9 @@ impl<'p> Expansion<'p> {
             outputs,
             secrets: self.secrets.clone(),
         };
-        self.check_cycles(&desired, &spans);
+        let circle = self.check_cycles(&desired, &spans);
         self.check_networks(&desired, &spans);
-        desired.stacks = self.stacks_in_order(&desired);
+        desired.stacks = self.stacks_in_order(&desired, &spans, circle);
         desired
     }
 
@@ -54,7 +57,7 @@ impl<'p> Expansion<'p> {
         let place = &pending.place;
         let file = pending.file;
         let kind = &pending.kind;
-        let spec = self.object(place, file.name.span, &file.fields, &kind.schema, true);
+        let spec = self.object(place, file.name.span, &file.fields, &kind.schema, Some(kind.name));
         let region = self.region(pending);
         let adopt = self.adopt(pending);
         let ignore = self.ignored(pending);
@@ -123,7 +126,8 @@ impl<'p> Expansion<'p> {
                 let good = problems.0.is_empty();
                 for problem in problems.0 {
                     let span = span_of(&file.fields_node(), &problem.path).unwrap_or(file.name.span);
-                    let mut error = Diagnostic::error(problem.message).at(span, "");
+                    let label = if problem.path.is_empty() { String::new() } else { format!("value of `{}`", problem.path) };
+                    let mut error = Diagnostic::error(problem.message).at(span, label);
                     error.help = problem.help;
                     self.report(error, place);
                 }
@@ -164,7 +168,7 @@ impl<'p> Expansion<'p> {
         }
         let names = environment.regions.keys().map(String::as_str).chain([environment.region.as_str()]);
         let mut error = Diagnostic::error(format!("`{text}` is no region of environment `{}`", environment.name))
-            .at(named.span, "");
+            .at(named.span, "not among its `region` and `regions`");
         error.help = suggestion(&text, names);
         let place = pending.place.clone();
         self.report(error, &place);
@@ -190,7 +194,7 @@ impl<'p> Expansion<'p> {
                 out.push(path.value.clone());
                 continue;
             }
-            let mut error = Diagnostic::error(format!("a {} has no field `{first}`", pending.kind.name))
+            let mut error = Diagnostic::error(format!("kind `{}` has no field `{first}`", pending.kind.name))
                 .at(path.span, "its differences can't be ignored");
             error.help = suggestion(first, pending.kind.schema.names());
             self.report(error, &pending.place);
@@ -281,13 +285,13 @@ impl<'p> Expansion<'p> {
         match Address::parse(&text) {
             Ok(address) => Some(address),
             Err(e) => {
-                self.diagnostics.push(Diagnostic::error(e.to_string()).at(name.span, "").help("correct the address"));
+                self.diagnostics.push(Diagnostic::error(e.to_string()).at(name.span, "not an address").help("correct the address"));
                 None
             }
         }
     }
 
-    fn stacks_in_order(&mut self, desired: &Desired) -> Vec<Stack> {
+    fn stacks_in_order(&mut self, desired: &Desired, spans: &Spans, reported: bool) -> Vec<Stack> {
         let mut needs: BTreeMap<&str, BTreeSet<String>> =
             self.project.stacks.keys().map(|s| (s.as_str(), BTreeSet::new())).collect();
         for (address, resource) in &desired.resources {
@@ -305,9 +309,18 @@ impl<'p> Expansion<'p> {
         }
         let order = match graph.order() {
             Ok(order) => order,
+            Err(_) if reported => return Vec::new(),
             Err(cycle) => {
-                let text: Vec<String> = cycle.path.iter().map(ToString::to_string).collect();
-                let error = Diagnostic::error(format!("stacks refer to each other: {}", text.join(" → ")))
+                let mut error = Diagnostic::error(format!("stacks refer to each other: {}", cycle.path.join(" → ")));
+                for pair in cycle.path.windows(2) {
+                    let uses = desired.resources.iter().filter(|(a, _)| a.stack() == pair[0]);
+                    let mut found = uses.filter_map(|(a, r)| {
+                        let other = r.references.iter().find(|o| o.stack() == pair[1])?;
+                        Some((spans.get(a)?.span, format!("needs {other}")))
+                    });
+                    error.labels.extend(found.next());
+                }
+                let error = error
                     .note("stacks are applied one after the other, so their references may not form a circle")
                     .help("move the resources between the stacks");
                 self.diagnostics.push(error);

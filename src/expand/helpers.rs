@@ -7,16 +7,69 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 use crate::model::ownership::hash;
-use crate::model::value::plain;
+use crate::model::value::{is_unknown, plain, readable};
 
 type Function = fn(&[&Value]) -> Result<Value, String>;
 
-/// Names of all helpers, ours and those of the engine, for messages.
-pub(super) const NAMES: [&str; 35] = [
-    "subnet", "host", "upper", "lower", "join", "split", "length", "keys", "values", "concat", "range", "default",
-    "json", "base64", "sha256", "add", "subtract", "multiply", "min", "max", "replace", "lookup", "eq", "ne", "gt",
-    "gte", "lt", "lte", "and", "or", "not", "len", "if", "unless", "each",
+/// All helpers, ours and those of the engine, with how they are written.
+const USAGE: [(&str, &str); 35] = [
+    ("subnet", "subnet range bits number"),
+    ("host", "host range number"),
+    ("upper", "upper text"),
+    ("lower", "lower text"),
+    ("join", "join list separator"),
+    ("split", "split text separator"),
+    ("length", "length list"),
+    ("keys", "keys map"),
+    ("values", "values map"),
+    ("concat", "concat a b …"),
+    ("range", "range number"),
+    ("default", "default value other"),
+    ("json", "json value"),
+    ("base64", "base64 text"),
+    ("sha256", "sha256 text"),
+    ("add", "add a b"),
+    ("subtract", "subtract a b"),
+    ("multiply", "multiply a b"),
+    ("min", "min a b"),
+    ("max", "max a b"),
+    ("replace", "replace text from to"),
+    ("lookup", "lookup map key"),
+    ("eq", "eq a b"),
+    ("ne", "ne a b"),
+    ("gt", "gt a b"),
+    ("gte", "gte a b"),
+    ("lt", "lt a b"),
+    ("lte", "lte a b"),
+    ("and", "and a b"),
+    ("or", "or a b"),
+    ("not", "not a"),
+    ("len", "len list"),
+    ("if", "#if value}} … {{/if"),
+    ("unless", "#unless value}} … {{/unless"),
+    ("each", "#each list}} {{ this }} {{/each"),
 ];
+
+/// Names of all helpers.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    USAGE.iter().map(|(name, _)| *name)
+}
+
+/// How a helper is written.
+pub(super) fn usage(helper: &str) -> Option<&'static str> {
+    USAGE.iter().find(|(name, _)| *name == helper).map(|(_, usage)| *usage)
+}
+
+/// Whether a helper can't work on a value because (a part of) it is not known before apply.
+pub(super) fn refuses(helper: &str, value: &Value) -> bool {
+    match helper {
+        // They only place the value, or take it out of a list or map.
+        "json" | "join" | "concat" | "default" | "lookup" | "values" | "each" | "with" => false,
+        // What is known of a list or map is enough.
+        "length" | "len" | "keys" | "if" | "unless" | "and" | "or" | "not" => value.is_string() && is_unknown(value),
+        _ => is_unknown(value),
+    }
+}
 
 struct Typed(&'static str, Function);
 
@@ -29,6 +82,10 @@ impl HelperDef for Typed {
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
         let values: Vec<&Value> = helper.params().iter().map(|p| p.value()).collect();
+        if let Some(value) = values.iter().find(|v| refuses(self.0, v)) {
+            let name = readable(&plain(value)).into_owned();
+            return Err(RenderErrorReason::Other(format!("{}: {name} can't be worked on", self.0)).into());
+        }
         (self.1)(&values)
             .map(ScopedJson::Derived)
             .map_err(|e| RenderErrorReason::Other(format!("{}: {e}", self.0)).into())

@@ -12,15 +12,19 @@ mod helpers;
 mod layout;
 mod reference;
 pub mod schema;
+mod tag;
 mod typed;
+mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::config::Project;
 use crate::diagnostic::Diagnostics;
 use crate::model::desired::Desired;
+use crate::model::Address;
 use crate::model::kind::Kinds;
 use crate::source::{Files, Span};
 
@@ -39,11 +43,17 @@ pub fn expand(project: &Project, files: &Files, kinds: &Kinds) -> (Option<Desire
         stacks: BTreeMap::new(),
         groups: BTreeMap::new(),
         pending: Vec::new(),
+        by_address: BTreeMap::new(),
+        settling: BTreeSet::new(),
+        naming: Vec::new(),
+        parameter: None,
+        full: false,
         secrets: Vec::new(),
     };
     expansion.lay_out();
     let desired = expansion.fill_in();
-    let diagnostics = expansion.diagnostics;
+    let mut diagnostics = expansion.diagnostics;
+    diagnostics.sort();
     if diagnostics.has_errors() { (None, diagnostics) } else { (Some(desired), diagnostics) }
 }
 
@@ -59,7 +69,17 @@ struct Expansion<'p> {
     stacks: BTreeMap<String, usize>,
     /// All resources by `stack/path` without keys, for whole addresses.
     groups: BTreeMap<String, layout::Group>,
-    pending: Vec<layout::Pending<'p>>,
+    pending: Vec<Arc<layout::Pending<'p>>>,
+    /// Index in `pending` of each resource.
+    by_address: BTreeMap<Address, usize>,
+    /// Fields whose values are being looked up, so that a circle of them ends.
+    settling: BTreeSet<(Address, String)>,
+    /// Names of the fields around the value at hand, for messages.
+    naming: Vec<String>,
+    /// Declaration of the parameter whose value is at hand.
+    parameter: Option<Span>,
+    /// Whether the limit of resources was reached.
+    full: bool,
     secrets: Vec<String>,
 }
 

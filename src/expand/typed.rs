@@ -3,11 +3,12 @@
 
 use serde_json::{Map, Number, Value, json};
 
-use super::expression::ExpressionError;
+use super::expression::{ExpressionError, Subject};
 use super::reference::Unresolved;
-use super::{Expansion, Place};
-use crate::config::{Key, Node, NodeValue, ResourceFile, Scalar};
-use crate::diagnostic::{Diagnostic, suggestion};
+use super::words::{correction, wanted};
+use super::{Expansion, Place, helpers, tag};
+use crate::config::{Key, Node, NodeValue, Payload, ResourceFile, Scalar};
+use crate::diagnostic::{Diagnostic, nearest, suggestion};
 use crate::model::schema::{Schema, Type};
 use crate::model::types::{Cidr, Duration, Size};
 use crate::model::value::{is_unknown_text, plain};
@@ -46,7 +47,7 @@ impl Expansion<'_> {
                 let mut map = Map::new();
                 let mut whole = true;
                 for (key, value) in entries {
-                    match self.typed(place, value, inner) {
+                    match self.named(&key.text, |x| x.typed(place, value, inner)) {
                         Some(value) => {
                             map.insert(key.text.clone(), value);
                         }
@@ -55,7 +56,7 @@ impl Expansion<'_> {
                 }
                 whole.then_some(Value::Object(map))
             }
-            (NodeValue::Map(entries), Type::Object(schema)) => self.object(place, node.span, entries, schema, false),
+            (NodeValue::Map(entries), Type::Object(schema)) => self.object(place, node.span, entries, schema, None),
             (NodeValue::Map(_), Type::Ref(kind)) => self.foreign(place, node, kind),
             (NodeValue::Map(entries), Type::Image) => self.image(place, node.span, entries),
             (NodeValue::Map(_) | NodeValue::List(_), Type::Any | Type::Policy) => self.untyped(place, node),
@@ -66,20 +67,23 @@ impl Expansion<'_> {
         }
     }
 
-    /// A mapping with known fields. `resource`: its own words (`kind`, `each`, …) are offered as near names too.
+    /// A mapping with known fields. `resource`: its kind; then its own words (`kind`, `each`, …) are near names too.
     pub(super) fn object(
         &mut self,
         place: &Place,
         span: Span,
         entries: &[(Key, Node)],
         schema: &Schema,
-        resource: bool,
+        resource: Option<&str>,
     ) -> Option<Value> {
         let mut map = Map::new();
         let mut whole = true;
+        let mut taken: Vec<&str> = Vec::new();
         for (key, _) in entries.iter().filter(|(k, _)| schema.field(&k.text).is_none()) {
-            let own: &[&str] = if resource { &ResourceFile::OWN } else { &[] };
-            let mut error = Diagnostic::error(format!("unknown field `{}`", key.text)).at(key.span, "no such field");
+            let own: &[&str] = if resource.is_some() { &ResourceFile::OWN } else { &[] };
+            let label = resource.map_or("no such field".to_owned(), |k| format!("kind `{k}` has no such field"));
+            let mut error = Diagnostic::error(format!("unknown field `{}`", key.text)).at(key.span, label);
+            taken.extend(nearest(&key.text, schema.names()));
             error.help = suggestion(&key.text, schema.names().chain(own.iter().copied()));
             self.report(error, place);
             whole = false;
@@ -87,7 +91,7 @@ impl Expansion<'_> {
         for field in &schema.fields {
             let node = entries.iter().find(|(k, n)| k.text == field.name && !n.is_null()).map(|(_, n)| n);
             match node {
-                Some(node) => match self.typed(place, node, &field.ty) {
+                Some(node) => match self.named(&field.name, |x| x.typed(place, node, &field.ty)) {
                     // An expression that gives nothing leaves the field out.
                     Some(Value::Null) if !field.required => {}
                     Some(Value::Null) => {
@@ -102,9 +106,16 @@ impl Expansion<'_> {
                     }
                     None => whole = false,
                 },
+                // Misspelt, as has been said.
+                None if field.required && taken.contains(&field.name.as_str()) => whole = false,
                 None if field.required => {
+                    let doc = field.doc.split_whitespace().collect::<Vec<_>>().join(" ");
+                    let label = match resource {
+                        Some(kind) => format!("kind `{kind}` needs it: {}", doc.trim_end_matches('.')),
+                        None => doc.trim_end_matches('.').to_owned(),
+                    };
                     let error = Diagnostic::error(format!("`{}` is missing", field.name))
-                        .at(span, field.doc.split_whitespace().collect::<Vec<_>>().join(" "))
+                        .at(span, label)
                         .help(format!("add `{}: …`", field.name));
                     self.report(error, place);
                     whole = false;
@@ -141,27 +152,54 @@ impl Expansion<'_> {
 
     /// The value of a text with expressions.
     pub(super) fn evaluate(&mut self, place: &Place, span: Span, text: &str) -> Option<Value> {
+        if let Err(e) = tag::check(text) {
+            self.broken_expression(place, span, text, e);
+            return None;
+        }
         let context = match self.context(place, text) {
             Ok(context) => context,
             Err(e) => {
+                let (number, word) = e.word.clone().unwrap_or_default();
+                let span = self.inside(span, number, Some(word.as_str()).filter(|w| !w.is_empty()));
                 self.unresolved(place, span, e);
                 return None;
             }
         };
         match self.engine.evaluate(text, &context) {
             Ok(value) => Some(value),
-            Err(ExpressionError { message, .. }) => {
-                let error = Diagnostic::error("the expression can't be evaluated")
-                    .at(span, message)
-                    .help("docs/language.md lists the helpers with their values");
-                self.report(error, place);
+            Err(e) => {
+                self.broken_expression(place, span, text, e);
                 None
             }
         }
     }
 
+    /// The place of a tag of a scalar, or of a word in the tag; that of the whole scalar if it can't be found.
+    fn inside(&self, span: Span, number: usize, word: Option<&str>) -> Span {
+        let source = &self.files.get(span.file).text;
+        let found = source.get(span.range()).and_then(|slice| tag::locate(slice, number, word));
+        let start = span.range().start;
+        found.map_or(span, |range| Span::new(span.file, start + range.start..start + range.end))
+    }
+
+    fn broken_expression(&mut self, place: &Place, span: Span, text: &str, error: ExpressionError) {
+        let number = error.at.and_then(|at| tag::number_at(text, at));
+        let span = number.map_or(span, |n| self.inside(span, n, None));
+        let mut diagnostic = Diagnostic::error("the expression can't be evaluated").at(span, error.message);
+        diagnostic.help = Some(match &error.subject {
+            Some(Subject::Helper(helper)) => usage(helper),
+            Some(Subject::Name(_)) => "inside `each` the item is `this`, its parts `this.name`".to_owned(),
+            None => "docs/language.md shows how expressions are written".to_owned(),
+        });
+        self.report(diagnostic, place);
+    }
+
+    /// Reports a name that stands for nothing, unless what it names has errors itself.
     pub(super) fn unresolved(&mut self, place: &Place, span: Span, error: Unresolved) {
-        let mut diagnostic = Diagnostic::error(error.message).at(span, "");
+        if error.silent {
+            return;
+        }
+        let mut diagnostic = Diagnostic::error(error.message).at(span, error.label);
         diagnostic.help = error.help;
         self.report(diagnostic, place);
     }
@@ -194,16 +232,16 @@ impl Expansion<'_> {
         {
             return self.typed(place, tags, &Type::Map(Box::new(text))).map(|tags| json!({ "tags": tags }));
         }
-        let error = Diagnostic::error(format!("this does not name a {kind}"))
-            .at(node.span, "a mapping here has either `id` or `tags`")
-            .help("write a resource's name, `{ id: … }`, or `{ tags: { … } }`");
+        let error = Diagnostic::error(format!("this mapping does not name an object of kind `{kind}`"))
+            .at(node.span, "it must have `id` or `tags`, and nothing else")
+            .help("write the name of a resource, `{ id: … }`, or `{ tags: { … } }`");
         self.report(error, place);
         None
     }
 
     fn image(&mut self, place: &Place, span: Span, entries: &[(Key, Node)]) -> Option<Value> {
         let schema = Schema::of::<crate::model::types::ImageQuery>();
-        let value = self.object(place, span, entries, &schema, false)?;
+        let value = self.object(place, span, entries, &schema, None)?;
         let given = |name: &str| value.get(name).is_some();
         if given("parameter") == given("name") || (given("owner") && !given("name")) {
             let error = Diagnostic::error("an image is found by `parameter`, or by `owner` and `name`")
@@ -245,11 +283,13 @@ impl Expansion<'_> {
         let text_type = Type::String { pattern: None, values: Vec::new(), length: (None, None) };
         let name = plain(&self.typed(place, path, &text_type)?).into_owned();
         let project = self.project;
-        let Some(text) = project.payloads.get(&name) else {
-            let mut error =
-                Diagnostic::error(format!("there is no payload `{name}`")).at(path.span, "no such file in templates/");
-            error.help = suggestion(&name, project.payloads.keys().map(String::as_str));
-            self.report(error, place);
+        let Some(payload) = project.payloads.get(&name) else {
+            if !project.broken.contains(&format!("templates/{name}")) {
+                let mut error = Diagnostic::error(format!("there is no payload `{name}`"))
+                    .at(path.span, "no such file in templates/");
+                error.help = suggestion(&name, project.payloads.keys().map(String::as_str));
+                self.report(error, place);
+            }
             return None;
         };
         let mut context = match node.get("with") {
@@ -267,23 +307,43 @@ impl Expansion<'_> {
                 }
             },
         };
-        let e = &project.environment;
-        let environment = json!({
-            "name": e.name, "project": e.project, "account": e.account, "region": e.region,
-            "zones": e.zones, "regions": e.regions,
-        });
-        context.insert("environment".to_owned(), environment);
-        match self.engine.render(text, &Value::Object(context)) {
+        context.insert("environment".to_owned(), self.environment_value());
+        let outcome = refused(&payload.text, &context)
+            .map_or_else(|| self.engine.render(&payload.text, &Value::Object(context.clone())), Err);
+        match outcome {
             Ok(rendered) => Some(rendered),
             Err(e) => {
-                let line = e.line.map(|l| format!(":{l}")).unwrap_or_default();
-                let error = Diagnostic::error(format!("the payload templates/{name}{line} can't be rendered"))
-                    .at(path.span, e.message)
-                    .help("a payload sees the names given in `with`, and `environment`");
-                self.report(error, place);
+                self.broken_payload(place, path.span, payload, &context, e);
                 None
             }
         }
+    }
+
+    /// An error in a payload: at its own line, and where it is used.
+    fn broken_payload(
+        &mut self,
+        place: &Place,
+        used: Span,
+        payload: &Payload,
+        context: &Map<String, Value>,
+        error: ExpressionError,
+    ) {
+        let number = error.at.and_then(|at| tag::number_at(&payload.text, at));
+        let word = match &error.subject {
+            Some(Subject::Name(name)) => Some(name.as_str()),
+            Some(Subject::Helper(_)) | None => None,
+        };
+        let range = number.and_then(|n| tag::locate(&payload.text, n, word)).unwrap_or(0..0);
+        let help = match &error.subject {
+            Some(Subject::Helper(helper)) => usage(helper),
+            Some(Subject::Name(name)) => suggestion(name, context.keys().map(String::as_str)).unwrap_or_default(),
+            None => "a payload sees the names given in `with`, and `environment`".to_owned(),
+        };
+        let diagnostic = Diagnostic::error("the payload can't be rendered")
+            .at(Span::new(payload.file, range), error.message)
+            .at(used, "used here")
+            .help(help);
+        self.report(diagnostic, place);
     }
 
     /// A scalar as written.
@@ -326,7 +386,8 @@ impl Expansion<'_> {
                 let outside = !values.is_empty() && !values.contains(&text);
                 let other = pattern.as_deref().is_some_and(|p| regex::Regex::new(p).is_ok_and(|r| !r.is_match(&text)));
                 if outside {
-                    let mut error = Diagnostic::error(format!("`{text}` is not one of the values")).at(span, "");
+                    let mut error = Diagnostic::error(format!("`{text}` is not one of the values"))
+                        .at(span, self.field_name().map_or("not known".to_owned(), |n| format!("`{n}` takes one word of a list")));
                     error.help = suggestion(&text, values.iter().map(String::as_str));
                     self.report(error, place);
                     return None;
@@ -358,11 +419,11 @@ impl Expansion<'_> {
             (Type::Boolean, Value::String(text)) if matches!(text.as_str(), "true" | "false") => {
                 Some((text == "true").into())
             }
-            (Type::Cidr, Value::String(text)) => self.parsed(place, span, text.parse::<Cidr>().map(|v| v.to_string())),
+            (Type::Cidr, Value::String(text)) => self.parsed(place, span, ty, text.parse::<Cidr>().map(|v| v.to_string())),
             (Type::Duration, Value::String(text)) => {
-                self.parsed(place, span, text.parse::<Duration>().map(|v| v.to_string()))
+                self.parsed(place, span, ty, text.parse::<Duration>().map(|v| v.to_string()))
             }
-            (Type::Size, Value::String(text)) => self.parsed(place, span, text.parse::<Size>().map(|v| v.to_string())),
+            (Type::Size, Value::String(text)) => self.parsed(place, span, ty, text.parse::<Size>().map(|v| v.to_string())),
             (Type::Ref(kind), Value::String(text)) => {
                 self.references(place, span, &text, kind, false)?.into_iter().next()
             }
@@ -427,11 +488,12 @@ impl Expansion<'_> {
         Some(Value::Object(map))
     }
 
-    fn parsed(&mut self, place: &Place, span: Span, outcome: Result<String, String>) -> Option<Value> {
+    fn parsed(&mut self, place: &Place, span: Span, ty: &Type, outcome: Result<String, String>) -> Option<Value> {
         match outcome {
             Ok(text) => Some(Value::String(text)),
             Err(message) => {
-                self.report(Diagnostic::error(message).at(span, "").help("correct the value"), place);
+                let label = self.field_name().map_or(String::new(), |n| format!("value of `{n}`"));
+                self.report(Diagnostic::error(message).at(span, label).help(correction(ty)), place);
                 None
             }
         }
@@ -444,9 +506,19 @@ impl Expansion<'_> {
 
     fn wrong(&mut self, place: &Place, span: Span, label: &str, ty: &Type) {
         let wanted = wanted(ty);
-        let error =
-            Diagnostic::error(format!("{wanted} is wanted here")).at(span, label).help(format!("write {wanted}"));
-        self.report(error, place);
+        let error = match self.field_name() {
+            Some(name) => Diagnostic::error(format!("`{name}` must be {wanted}")),
+            None => Diagnostic::error(format!("this must be {wanted}")),
+        };
+        let parameter = self.parameter.filter(|s| *s != span).map(|s| (s, "the parameter is declared here".to_owned()));
+        let mut error = error.at(span, label);
+        error.labels.extend(parameter);
+        self.report(error.help(correction(ty)), place);
+    }
+
+    /// Name of the field or parameter at hand.
+    fn field_name(&self) -> Option<String> {
+        (!self.naming.is_empty()).then(|| self.naming.join("."))
     }
 }
 
@@ -455,36 +527,24 @@ fn is_payload(entries: &[(Key, Node)]) -> bool {
         && entries.iter().all(|(k, _)| matches!(k.text.as_str(), "payload" | "with"))
 }
 
-/// A type in words.
-fn wanted(ty: &Type) -> String {
-    let between = |least: Option<String>, most: Option<String>| match (least, most) {
-        (Some(a), Some(b)) => format!(" from {a} to {b}"),
-        (Some(a), None) => format!(" of at least {a}"),
-        (None, Some(b)) => format!(" of at most {b}"),
-        (None, None) => String::new(),
-    };
-    match ty {
-        Type::String { pattern: Some(pattern), .. } => format!("a text that matches `{pattern}`"),
-        Type::String { values, .. } if !values.is_empty() => format!("one of {}", values.join(", ")),
-        Type::String { length, .. } => match length {
-            (None, None) => "a text".to_owned(),
-            (a, b) => format!("a text{} characters", between(a.map(|n| n.to_string()), b.map(|n| n.to_string()))),
-        },
-        Type::Integer(a, b) => format!("a whole number{}", between(a.map(|n| n.to_string()), b.map(|n| n.to_string()))),
-        Type::Number(a, b) => format!("a number{}", between(a.map(|n| n.to_string()), b.map(|n| n.to_string()))),
-        Type::Boolean => "true or false".to_owned(),
-        Type::List(_, a, b) => match (a, b) {
-            (None, None) => "a list".to_owned(),
-            (a, b) => format!("a list{} items", between(a.map(|n| n.to_string()), b.map(|n| n.to_string()))),
-        },
-        Type::Map(_) => "a mapping of names".to_owned(),
-        Type::Object(_) => "a mapping".to_owned(),
-        Type::Ref(kind) => format!("a {kind}"),
-        Type::Cidr => "an address range such as 10.0.0.0/16".to_owned(),
-        Type::Duration => "a duration such as 90s, 3m, 2h or 7d".to_owned(),
-        Type::Size => "a size such as 20GiB".to_owned(),
-        Type::Policy => "a policy: a mapping, or JSON text".to_owned(),
-        Type::Image => "an image: an id, or a mapping".to_owned(),
-        Type::Any => "a value".to_owned(),
-    }
+/// A value not known before apply that a payload gives to a helper that can't work on it.
+fn refused(text: &str, context: &Map<String, Value>) -> Option<ExpressionError> {
+    let (paths, _) = super::expression::paths(text);
+    paths.into_iter().find_map(|path| {
+        let helper = path.helper.as_deref()?;
+        let mut at = context.get(path.segments.first()?)?;
+        for step in &path.segments[1..] {
+            at = at.get(step)?;
+        }
+        let (number, word) = &path.word;
+        helpers::refuses(helper, at).then(|| ExpressionError {
+            message: format!("`{word}` is not known before apply, and `{helper}` can't work on it"),
+            at: tag::all(text).get(*number).map(|t| t.range.start),
+            subject: Some(Subject::Helper(helper.to_owned())),
+        })
+    })
+}
+
+fn usage(helper: &str) -> String {
+    helpers::usage(helper).map_or_else(String::new, |usage| format!("write `{{{{ {usage} }}}}`"))
 }

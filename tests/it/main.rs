@@ -3,6 +3,8 @@
 
 mod aws;
 mod cli;
+mod engine;
+mod language;
 mod layers;
 
 #[path = "../support/mod.rs"]

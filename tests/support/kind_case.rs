@@ -79,16 +79,23 @@ pub struct Runner {
     kinds: Kinds,
     runtime: tokio::runtime::Runtime,
     cloud: Arc<dyn Cloud>,
+    region: String,
     state: tempfile::TempDir,
 }
 
 impl Runner {
     /// A project of this name; names keep cases apart on the one server.
     pub fn new(name: &str) -> Self {
+        Self::in_region(name, REGION)
+    }
+
+    /// A project of this name in another region.
+    pub fn in_region(name: &str, region: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let cloud: Arc<dyn Cloud> = Arc::new(runtime.block_on(moto().cloud(REGION)));
+        let cloud: Arc<dyn Cloud> = Arc::new(runtime.block_on(moto().cloud(region)));
         let project = format!("case-{name}");
-        Self { project, kinds: providers::kinds(), runtime, cloud, state: tempfile::tempdir().unwrap() }
+        let (region, state) = (region.to_owned(), tempfile::tempdir().unwrap());
+        Self { project, kinds: providers::kinds(), runtime, cloud, region, state }
     }
 
     /// Desired resources, from (address, kind, spec); fields of `at` named in `ignore` are left alone.
@@ -110,7 +117,7 @@ impl Runner {
                 Resource {
                     address,
                     kind: kind.clone(),
-                    region: REGION.to_owned(),
+                    region: self.region.clone(),
                     spec,
                     references,
                     lifecycle: Lifecycle { ignore, ..Lifecycle::default() },
@@ -126,7 +133,7 @@ impl Runner {
                 provider: Provider::Aws,
                 account: None,
                 role: None,
-                region: REGION.to_owned(),
+                region: self.region.clone(),
                 zones: Vec::new(),
                 regions: BTreeMap::new(),
                 tags: BTreeMap::new(),
@@ -155,7 +162,22 @@ impl Runner {
         self.plan_of(desired, &self.observe(desired), destroy)
     }
 
-    fn plan_of(&self, desired: &Desired, observed: &Observed, destroy: bool) -> Plan {
+    /// Reads the cloud as a plan does, with the number of calls by operation.
+    pub fn observe_and_count(&self, desired: &Desired) -> (Observed, BTreeMap<String, u64>) {
+        let before = self.cloud.calls();
+        let options = Options { deep: false, parallelism: 16 };
+        let observed = self.runtime.block_on(inventory::collect(&*self.cloud, desired, &self.kinds, &options));
+        assert!(observed.unobserved.is_empty(), "{:#?}", observed.unobserved);
+        let mut calls = self.cloud.calls();
+        for (operation, count) in before {
+            calls.entry(operation).and_modify(|c| *c -= count);
+        }
+        calls.retain(|_, count| *count > 0);
+        (observed, calls)
+    }
+
+    /// Plans against what was read.
+    pub fn plan_of(&self, desired: &Desired, observed: &Observed, destroy: bool) -> Plan {
         plan::plan(&plan::Inputs {
             desired,
             observed,
