@@ -214,8 +214,16 @@ fn show(cloud: &Simulated, target: &str, global: &Global, shell: &Shell) -> Resu
             other => text.push_str(&format!("{name}: {other}\n")),
         }
     }
-    shell.data(&text);
+    shell.data(&fenced(text, "yaml", global));
     Ok(())
+}
+
+/// In Markdown, text that is not a table stands in a block of its own.
+fn fenced(text: String, language: &str, global: &Global) -> String {
+    match global.format {
+        Format::Markdown => format!("```{language}\n{text}```\n"),
+        Format::Text | Format::Json => text,
+    }
 }
 
 fn recovery_points(cloud: &Simulated, global: &Global, shell: &Shell) -> Result<(), Failure> {
@@ -243,7 +251,7 @@ fn status(cloud: &Simulated, global: &Global, shell: &Shell) -> Result<(), Failu
         return Ok(());
     }
     let list = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    shell.data(&format!(
+    let text = format!(
         "simulated cloud `{}`\n  objects          {}\n  clock            {}\n  lost zones       {}\n  lost regions     {}\n  recovery points  {}\n",
         overview.cloud,
         overview.objects,
@@ -251,7 +259,8 @@ fn status(cloud: &Simulated, global: &Global, shell: &Shell) -> Result<(), Failu
         list(&overview.lost_zones),
         list(&overview.lost_regions),
         overview.recovery_points,
-    ));
+    );
+    shell.data(&fenced(text, "text", global));
     Ok(())
 }
 

@@ -17,7 +17,7 @@ pub struct Fault {
     /// How likely, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chance: Option<f64>,
-    /// The call with this number, from 1, among those that match.
+    /// The call with this number, from 1, among those of one run that match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nth: Option<u64>,
     /// What happens.

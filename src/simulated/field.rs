@@ -12,33 +12,38 @@ use crate::model::value::Map;
 /// without it. The result is in canonical form.
 ///
 /// # Errors
-/// If the kind has no such field, nothing is there to be removed, or the value does not fit.
+/// If the kind has no such field, nothing is there to be removed, the value does not fit, or a rule of the kind forbids it.
 pub(super) fn with(kind: &KindDef, spec: &Value, path: &str, value: Option<Value>) -> Result<Value, Error> {
     let steps: Vec<&str> = path.split('.').collect();
+    let whole = Type::Object(kind.schema.clone());
     let changed = |value: Option<Value>| {
         let mut changed = spec.clone();
-        let whole = Type::Object(kind.schema.clone());
         Walk { kind, steps: &steps }.set(&whole, &mut changed, 0, value).map(|()| changed)
     };
     let raw = changed(value.clone())?;
     // An object that did not fit before (it has been broken by hand) need not fit now.
-    if kind.normalise(spec).is_err() {
-        return Ok(raw);
-    }
-    let why = match kind.normalise(&raw) {
-        Ok((canonical, _)) => return Ok(canonical),
-        Err(why) => why,
+    let Ok((_, before)) = kind.normalise(spec) else { return Ok(raw) };
+    let fitting = |raw: &Value| match kind.normalise(raw) {
+        Err(why) => Err((why, None)),
+        Ok((canonical, problems)) => match problems.0.into_iter().find(|p| !before.0.contains(p)) {
+            Some(problem) => Err((problem.message, problem.help)),
+            None => Ok(canonical),
+        },
+    };
+    let (why, help) = match fitting(&raw) {
+        Ok(canonical) => return Ok(canonical),
+        Err(refused) => refused,
     };
     let Some(value) = value else {
-        return Err(Error::wrong(format!("`{path}` of a {} can't be removed: {why}", kind.name), None));
+        return Err(Error::wrong(format!("`{path}` of a {} can't be removed: {why}", kind.name), help));
     };
     // What looks like a number or a truth value may be meant as text.
     if !value.is_string()
-        && let Ok((canonical, _)) = kind.normalise(&changed(Some(Value::String(value.to_string())))?)
+        && let Ok(canonical) = fitting(&changed(Some(Value::String(value.to_string())))?)
     {
         return Ok(canonical);
     }
-    Err(Error::wrong(format!("`{path}` of a {} can't be {value}: {why}", kind.name), None))
+    Err(Error::wrong(format!("`{path}` of a {} can't be {value}: {why}", kind.name), help))
 }
 
 struct Walk<'a> {

@@ -16,7 +16,7 @@ use crate::model::kind::Kinds;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Its name: environments with the same one share a cloud, as environments share an account.
+    /// Name of the cloud and of its file: environments with the same one share a cloud, as they share an account.
     pub cloud: String,
     /// Source of everything random.
     pub seed: u64,
@@ -28,7 +28,7 @@ pub struct Settings {
     pub quotas: BTreeMap<String, u32>,
     /// Number of reads that do not see a new object yet.
     pub lag_reads: u32,
-    /// Faults, tried in order.
+    /// Calls that fail on purpose; the first rule that strikes counts.
     pub faults: Vec<Fault>,
     /// Virtual seconds that pass in one real second; 0 lets no real time pass.
     pub speed: u32,

@@ -184,6 +184,7 @@ impl World {
         Some(before)
     }
 
+    /// Adds recovery points after those that there are.
     pub fn add_points(&mut self, points: impl IntoIterator<Item = RecoveryPoint>) {
         self.points.extend(points);
     }

@@ -92,6 +92,8 @@ async fn a_value_that_does_not_fit_is_refused_and_nothing_changes() {
     assert!(what.starts_with("`retention` of a net can't be \"soon\": "), "{what}");
     let (what, _) = wrong(cloud.set("s/n", "cidr", None));
     assert!(what.starts_with("`cidr` of a net can't be removed: missing field `cidr`"), "{what}");
+    let rule = pair("`tier` of a net can't be 13: there is no tier 13", "take 12 or 14");
+    assert_eq!(wrong(cloud.set("s/n", "tier", Some(json!(13)))), rule);
     assert_eq!(wrong(cloud.set("s/n", "tier", None)).0, "`tier` is not set");
     assert_eq!(wrong(cloud.set("s/n", "tags.Nane", None)).0, "there is no tag `Nane`");
     assert_eq!(cloud.reads("net").await, [net]);

@@ -20,7 +20,7 @@ use crate::model::cloud::{
     ApiError, Cloud as _, CreateRequest, DeleteRequest, Identified, ReadRequest, Unwatched, UpdateRequest,
 };
 use crate::model::environment::{Environment, Provider};
-use crate::model::kind::{Attribute, Facts, Kind, KindDef, Kinds, Permissions, Replacement, Scope};
+use crate::model::kind::{Attribute, Facts, Kind, KindDef, Kinds, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::Object;
 use crate::model::ownership::Owner;
 use crate::model::types::{Duration, Ref};
@@ -57,6 +57,11 @@ impl Kind for Net {
     type Spec = NetSpec;
     fn facts() -> Facts {
         Facts { quota: 3, creation_seconds: 5, deletion_seconds: 2, ..facts("network") }
+    }
+    fn validate(spec: &NetSpec, problems: &mut Problems) {
+        if spec.tier == Some(13) {
+            problems.add("tier", "there is no tier 13", "take 12 or 14");
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod documentation;
 mod flow;
 mod simulate;
+mod simulated_page;
 mod stop;
 mod wrong;
 

@@ -91,6 +91,8 @@ fn an_object_is_shown_as_yaml_or_json_with_what_uses_it() {
     let json = simulate(&s, &["show", "s/sub", "--format", "json"]).code(0).json();
     assert_eq!(json["status"], "ready");
     assert_eq!(json["tags"]["saiken:address"], "s/sub");
+    let markdown = simulate(&s, &["show", "s/net", "--format", "markdown"]).code(0).out;
+    assert_eq!(markdown, format!("```yaml\n{yaml}```\n"));
     let by_id = simulate(&s, &["show", json["id"].as_str().unwrap(), "--format", "json"]).code(0).json();
     assert_eq!(by_id, json);
     refused(
@@ -139,8 +141,11 @@ fn what_can_not_be_set_is_refused_with_the_nearest_name_or_the_reason() {
     );
     let wrong = simulate(&s, &["set", "s/sub", "public_addresses", "perhaps"]).code(64).err;
     assert!(wrong.starts_with("error: `public_addresses` of a subnet can't be \"perhaps\": invalid type"), "{wrong}");
-    let wrong = simulate(&s, &["unset", "s/sub", "vpc"]).code(64).err;
-    assert!(wrong.starts_with("error: `vpc` of a subnet can't be removed: missing field `vpc`"), "{wrong}");
+    let wrong = simulate(&s, &["unset", "s/web", "description"]).code(64).err;
+    let reason = "error: `description` of a security_group can't be removed: missing field `description`";
+    assert!(wrong.starts_with(reason), "{wrong}");
+    let wrong = simulate(&s, &["unset", "s/sub", "cidr"]).code(64).err;
+    assert!(wrong.starts_with("error: `cidr` of a subnet can't be removed: "), "{wrong}");
     refused(&s, &["unset", "s/sub", "public_addresses"], "error: `public_addresses` is not set\n");
     assert!(!differs(&s), "nothing was changed");
 }
@@ -290,4 +295,34 @@ fn a_flaky_interface_is_survived_by_running_again() {
     assert!(runs.is_some_and(|n| n > 1), "{runs:?}");
     assert!(!differs(&s));
     assert_eq!(simulate(&s, &["list"]).code(0).out.lines().count(), 5, "no object was made twice");
+}
+
+#[test]
+fn an_apply_killed_at_any_moment_leaves_a_cloud_that_the_next_one_completes() {
+    let mut stack = "stack: s\nresources:\n  net: { kind: vpc, cidr: 10.0.0.0/16 }\n".to_owned();
+    for i in 0..120 {
+        stack.push_str(&format!("  g{i}: {{ kind: security_group, vpc: net, description: g{i} }}\n"));
+    }
+    let s = Sandbox::stack(&stack);
+    let lines =
+        || std::fs::read(s.path(".saiken/simulated/cloud.jsonl")).map_or(0, |b| b.split(|c| *c == b'\n').count());
+    for kill_at in [1, 20, 50, 51, 90, 150] {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_saiken"))
+            .args(["apply", "--yes"])
+            .current_dir(s.path("."))
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        while lines() < kill_at && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        simulate(&s, &["list"]).code(0);
+    }
+    s.run(&["apply", "--yes"]).code(0);
+    assert!(!differs(&s));
+    let there = simulate(&s, &["list", "--format", "json"]).code(0).json();
+    assert_eq!(there.as_array().map(Vec::len), Some(121), "nothing twice, nothing missing");
 }
