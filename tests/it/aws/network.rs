@@ -71,11 +71,18 @@ fn internet_gateway_creates_reads_back_changes_and_deletes() {
 
 #[test]
 fn elastic_ip_creates_reads_back_changes_and_deletes() {
+    let server = json!({"image": "ami-12c6146b", "instance_type": "t3.small", "subnet": "t/sub"});
     run(Case {
         kind: "elastic_ip",
-        needs: vec![],
-        first: json!({"tags": {"a": "1"}}),
-        second: json!({"tags": {"a": "2"}}),
+        needs: vec![
+            ("t/net", "vpc", json!({"cidr": "10.0.0.0/16"})),
+            ("t/sub", "subnet", json!({"vpc": "t/net", "zone": "us-east-1a", "cidr": "10.0.1.0/24"})),
+            ("t/one", "instance", server.clone()),
+            ("t/two", "instance", server),
+        ],
+        first: json!({"instance": "t/one", "address": "198.51.100.77", "tags": {"a": "1"}}),
+        second: json!({"instance": "t/two", "address": "198.51.100.77", "tags": {"a": "2"}}),
+        // Pools, border groups and reverse names are proven by the unit tests: the emulator has none.
         not_by_emulator: &[],
     });
 }
@@ -91,6 +98,21 @@ fn nat_gateway_creates_reads_back_changes_and_deletes() {
         ],
         first: json!({"subnet": "t/sub", "elastic_ip": "t/address", "connectivity": "public", "tags": {"a": "1"}}),
         second: json!({"subnet": "t/sub", "elastic_ip": "t/address", "connectivity": "public", "tags": {"a": "2"}}),
+        // Secondary addresses are proven by the unit tests: the emulator has none.
+        not_by_emulator: &[],
+    });
+}
+
+#[test]
+fn a_private_nat_gateway_needs_no_public_address() {
+    run(Case {
+        kind: "nat_gateway",
+        needs: vec![
+            ("t/net", "vpc", json!({"cidr": "10.0.0.0/16"})),
+            ("t/sub", "subnet", json!({"vpc": "t/net", "zone": "us-east-1a", "cidr": "10.0.1.0/24"})),
+        ],
+        first: json!({"subnet": "t/sub", "connectivity": "private", "tags": {"a": "1"}}),
+        second: json!({"subnet": "t/sub", "connectivity": "private", "tags": {"a": "2"}}),
         not_by_emulator: &[],
     });
 }
@@ -180,6 +202,7 @@ fn security_group_creates_reads_back_changes_and_deletes() {
 
 #[test]
 fn vpc_endpoint_creates_reads_back_changes_and_deletes() {
+    let policy = |action: &str| json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": action, "Resource": "*"}});
     run(Case {
         kind: "vpc_endpoint",
         needs: vec![
@@ -187,16 +210,23 @@ fn vpc_endpoint_creates_reads_back_changes_and_deletes() {
             ("t/sub", "subnet", json!({"vpc": "t/net", "zone": "us-east-1a", "cidr": "10.0.1.0/24"})),
             ("t/one", "subnet", json!({"vpc": "t/net", "zone": "us-east-1b", "cidr": "10.0.2.0/24"})),
             ("t/web", "security_group", json!({"vpc": "t/net", "description": "web"})),
+            ("t/other", "security_group", json!({"vpc": "t/net", "description": "other"})),
         ],
         first: json!({
             "vpc": "t/net", "service": "ssm", "type": "interface", "subnets": ["t/sub"], "security_groups": ["t/web"],
-            "private_dns": true, "tags": {"a": "1"},
+            "private_dns": true, "addresses": "ipv4", "dns": {"records": "ipv4"},
+            "policy": policy("ssm:GetParameter"), "tags": {"a": "1"},
         }),
         second: json!({
             "vpc": "t/net", "service": "ssm", "type": "interface", "subnets": ["t/one", "t/sub"],
-            "security_groups": ["t/web"], "private_dns": false, "tags": {"a": "2"},
+            "security_groups": ["t/other"], "private_dns": false, "addresses": "dualstack",
+            "dns": {"records": "dualstack"}, "policy": policy("ssm:*"), "tags": {"a": "2"},
         }),
-        not_by_emulator: &[("private_dns", "a change is taken and not kept")],
+        not_by_emulator: &[
+            ("private_dns", "a change is taken and not kept"),
+            ("addresses", "not kept"),
+            ("dns", "not kept"),
+        ],
     });
 }
 
@@ -236,6 +266,27 @@ fn flow_log_creates_reads_back_changes_and_deletes() {
         ],
         first: spec("1"),
         second: spec("2"),
+        not_by_emulator: &[],
+    });
+}
+
+#[test]
+fn a_flow_log_watches_a_subnet_for_packets_turned_away() {
+    let trust = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "vpc-flow-logs.amazonaws.com"}, "Action": "sts:AssumeRole"},
+    ]});
+    let spec = |tag: &str| json!({"subnet": "t/sub", "log_group": "t/logs", "role": "t/role", "traffic": "reject", "tags": {"a": tag}});
+    run(Case {
+        kind: "flow_log",
+        needs: vec![
+            ("t/net", "vpc", json!({"cidr": "10.0.0.0/16"})),
+            ("t/sub", "subnet", json!({"vpc": "t/net", "zone": "us-east-1a", "cidr": "10.0.1.0/24"})),
+            ("t/logs", "log_group", json!({})),
+            ("t/role", "role", json!({"trust": trust})),
+        ],
+        first: spec("1"),
+        second: spec("2"),
+        // Buckets, streams and transit gateways are proven by the unit tests.
         not_by_emulator: &[],
     });
 }
