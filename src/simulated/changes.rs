@@ -91,7 +91,7 @@ impl Simulated {
         self.zone_works(world, kind, region, &request.spec, operation)?;
         let spec = Self::with_ids(world, kind, region, &request.spec, &request.resolved, operation)?;
         if kind.facts.name_limit > 0 && world.named(kind.name, region, &request.name).is_some() {
-            let message = format!("a {} named {} exists already", kind.name, request.name);
+            let message = format!("another {} named {} exists already", kind.name, request.name);
             return Err(coded(operation, ErrorClass::Conflict, "AlreadyExists", &message));
         }
         let quota = self.settings.quotas.get(kind.name).copied().unwrap_or(kind.facts.quota);

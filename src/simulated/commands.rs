@@ -289,7 +289,7 @@ impl Simulated {
         self.store.change(|world| {
             let mut stored = wanted(world, target)?.clone();
             let before = stored.data.take().ok_or_else(|| {
-                Error::wrong(format!("`{target}` holds no data"), Some(format!("a {} never does", stored.kind)))
+                Error::wrong(format!("`{target}` holds no data"), Some(format!("kind `{}` never does", stored.kind)))
             })?;
             let data = hash(&format!("{seed} {before} {}", world.conditions.clock), 16);
             stored.data = Some(data.clone());

@@ -35,7 +35,7 @@ pub(super) fn with(kind: &KindDef, spec: &Value, path: &str, value: Option<Value
         Err(refused) => refused,
     };
     let Some(value) = value else {
-        return Err(Error::wrong(format!("`{path}` of a {} can't be removed: {why}", kind.name), help));
+        return Err(Error::wrong(format!("`{path}` of kind `{}` can't be removed: {why}", kind.name), help));
     };
     // What looks like a number or a truth value may be meant as text.
     if !value.is_string()
@@ -43,7 +43,7 @@ pub(super) fn with(kind: &KindDef, spec: &Value, path: &str, value: Option<Value
     {
         return Ok(canonical);
     }
-    Err(Error::wrong(format!("`{path}` of a {} can't be {value}: {why}", kind.name), help))
+    Err(Error::wrong(format!("`{path}` of kind `{}` can't be {value}: {why}", kind.name), help))
 }
 
 struct Walk<'a> {
@@ -66,7 +66,7 @@ impl Walk<'_> {
         match ty {
             Type::Object(schema) => {
                 let field = schema.field(step).ok_or_else(|| {
-                    let what = format!("a {} has no field `{}`", self.kind.name, self.path(depth + 1));
+                    let what = format!("kind `{}` has no field `{}`", self.kind.name, self.path(depth + 1));
                     Error::wrong(what, suggestion(step, schema.names()))
                 })?;
                 self.member(&field.ty, slot, depth, value)
@@ -81,7 +81,7 @@ impl Walk<'_> {
             | Type::Cidr
             | Type::Duration
             | Type::Size => {
-                let what = format!("`{}` of a {} is a single value", self.path(depth), self.kind.name);
+                let what = format!("`{}` of kind `{}` is a single value", self.path(depth), self.kind.name);
                 Err(Error::wrong(what, Some(format!("leave `.{}` out", self.steps[depth..].join(".")))))
             }
         }

@@ -148,7 +148,7 @@ async fn a_name_can_be_taken_only_once() {
     again.token = "another".into();
     let error = cloud.add(&again).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Conflict);
-    assert_eq!(error.message, "a bucket named b exists already");
+    assert_eq!(error.message, "another bucket named b exists already");
     cloud.discard(&first).await.unwrap();
     cloud.add(&again).await.unwrap();
 }

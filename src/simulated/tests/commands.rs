@@ -72,13 +72,13 @@ async fn an_unknown_field_is_named_with_the_nearest_at_every_level() {
     cloud.net("n").await;
     cloud.set("s/n", "rules.0.ports", Some(json!("80"))).unwrap();
     let set = |path: &str| wrong(cloud.set("s/n", path, Some(json!("x"))));
-    assert_eq!(set("teir"), pair("a net has no field `teir`", "did you mean `tier`?"));
-    assert_eq!(set("rules.0.port"), pair("a net has no field `rules.0.port`", "did you mean `ports`?"));
+    assert_eq!(set("teir"), pair("kind `net` has no field `teir`", "did you mean `tier`?"));
+    assert_eq!(set("rules.0.port"), pair("kind `net` has no field `rules.0.port`", "did you mean `ports`?"));
     assert_eq!(set("rules.5.ports"), pair("`rules` has no item `5`", "items are numbered from 0 to 0"));
     assert_eq!(set("rules.first"), pair("`rules` has no item `first`", "items are numbered from 0 to 0"));
-    assert_eq!(set("cidr.0"), pair("`cidr` of a net is a single value", "leave `.0` out"));
+    assert_eq!(set("cidr.0"), pair("`cidr` of kind `net` is a single value", "leave `.0` out"));
     assert_eq!(set("tags"), pair("tags are set one by one", "name one: tags.NAME"));
-    assert_eq!(set("").0, "a net has no field ``");
+    assert_eq!(set("").0, "kind `net` has no field ``");
 }
 
 #[tokio::test]

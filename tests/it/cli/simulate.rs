@@ -132,20 +132,20 @@ fn what_can_not_be_set_is_refused_with_the_nearest_name_or_the_reason() {
     refused(
         &s,
         &["set", "s/log", "retenton", "7d"],
-        "error: a log_group has no field `retenton`\n  help: did you mean `retention`?\n",
+        "error: kind `log_group` has no field `retenton`\n  help: did you mean `retention`?\n",
     );
     refused(
         &s,
         &["set", "s/web", "ingress.0.port", "81"],
-        "error: a security_group has no field `ingress.0.port`\n  help: did you mean `ports`?\n",
+        "error: kind `security_group` has no field `ingress.0.port`\n  help: did you mean `ports`?\n",
     );
     let wrong = simulate(&s, &["set", "s/sub", "public_addresses", "perhaps"]).code(64).err;
-    assert!(wrong.starts_with("error: `public_addresses` of a subnet can't be \"perhaps\": invalid type"), "{wrong}");
+    assert!(wrong.starts_with("error: `public_addresses` of kind `subnet` can't be \"perhaps\": invalid type"), "{wrong}");
     let wrong = simulate(&s, &["unset", "s/web", "description"]).code(64).err;
-    let reason = "error: `description` of a security_group can't be removed: missing field `description`";
+    let reason = "error: `description` of kind `security_group` can't be removed: missing field `description`";
     assert!(wrong.starts_with(reason), "{wrong}");
     let wrong = simulate(&s, &["unset", "s/sub", "cidr"]).code(64).err;
-    assert!(wrong.starts_with("error: `cidr` of a subnet can't be removed: "), "{wrong}");
+    assert!(wrong.starts_with("error: `cidr` of kind `subnet` can't be removed: "), "{wrong}");
     refused(&s, &["unset", "s/sub", "public_addresses"], "error: `public_addresses` is not set\n");
     assert!(!differs(&s), "nothing was changed");
 }
