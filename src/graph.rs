@@ -143,23 +143,22 @@ pub struct Ready {
     users: Vec<Vec<usize>>,
     stage: Vec<Stage>,
     ready: BinaryHeap<Reverse<usize>>,
-    open: usize,
 }
 
 impl Ready {
-    /// From what each step waits for. Numbers out of range are taken as done.
+    /// From what each step waits for. What waits for a number out of range never starts.
     pub fn new<'a>(after: impl IntoIterator<Item = &'a [usize]>) -> Self {
         let after: Vec<&[usize]> = after.into_iter().collect();
         let mut users = vec![Vec::new(); after.len()];
         let mut waits = vec![0; after.len()];
         for (step, needs) in after.iter().enumerate() {
+            waits[step] = needs.len();
             for need in needs.iter().filter(|n| **n < after.len()) {
                 users[*need].push(step);
-                waits[step] += 1;
             }
         }
         let ready = waits.iter().enumerate().filter(|(_, w)| **w == 0).map(|(step, _)| Reverse(step)).collect();
-        Self { stage: vec![Stage::Waiting; after.len()], open: after.len(), waits, users, ready }
+        Self { stage: vec![Stage::Waiting; after.len()], waits, users, ready }
     }
 
     /// Takes the next step that can run.
@@ -175,7 +174,6 @@ impl Ready {
             return;
         }
         self.stage[step] = Stage::Done;
-        self.open -= 1;
         for user in std::mem::take(&mut self.users[step]) {
             self.waits[user] -= 1;
             if self.waits[user] == 0 && self.stage[user] == Stage::Waiting {
@@ -190,24 +188,17 @@ impl Ready {
             return Vec::new();
         }
         self.stage[step] = Stage::Failed;
-        self.open -= 1;
         let mut skipped = Vec::new();
         let mut stack = std::mem::take(&mut self.users[step]);
         while let Some(user) = stack.pop() {
             if self.stage[user] == Stage::Waiting {
                 self.stage[user] = Stage::Skipped;
-                self.open -= 1;
                 skipped.push(user);
                 stack.append(&mut self.users[user]);
             }
         }
         skipped.sort_unstable();
         skipped
-    }
-
-    /// Whether every step is done, failed or skipped.
-    pub fn is_finished(&self) -> bool {
-        self.open == 0
     }
 
     /// Steps that have not run and are not skipped, in order.
@@ -252,8 +243,16 @@ mod tests {
         ready.done(3);
         assert_eq!(ready.left(), [4]);
         assert_eq!(ready.pop_ready(), Some(4));
-        assert!(!ready.is_finished());
         ready.done(4);
-        assert!(ready.is_finished());
+        assert!(ready.left().is_empty());
+    }
+
+    #[test]
+    fn what_waits_for_a_step_that_does_not_exist_never_starts() {
+        let after: [&[usize]; 2] = [&[], &[7]];
+        let mut ready = Ready::new(after);
+        assert_eq!((ready.pop_ready(), ready.pop_ready()), (Some(0), None));
+        ready.done(0);
+        assert_eq!((ready.pop_ready(), ready.left()), (None, vec![1]));
     }
 }

@@ -15,9 +15,11 @@ pub(crate) fn run(_: &Arguments, global: &Global, shell: &Shell) -> Result<u8, F
     let declared = Declared::load(global, shell)?;
     let desired = &declared.desired;
     let (name, resources, stacks) = (&desired.environment.name, desired.resources.len(), desired.stacks.len());
+    let count = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
+    let found = format!("{} in {}, no errors", count(resources, "resource"), count(stacks, "stack"));
     match global.format {
-        Format::Text => shell.data(&format!("{name}: {resources} resources in {stacks} stacks, no errors\n")),
-        Format::Markdown => shell.data(&format!("**{name}**: {resources} resources in {stacks} stacks, no errors\n")),
+        Format::Text => shell.data(&format!("{name}: {found}\n")),
+        Format::Markdown => shell.data(&format!("**{name}**: {found}\n")),
         Format::Json => {
             let value = serde_json::json!({ "environment": name, "resources": resources, "stacks": stacks });
             shell.data(&format!("{value:#}\n"));

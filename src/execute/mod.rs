@@ -6,7 +6,6 @@
 
 pub mod journal;
 pub mod lock;
-mod ready;
 pub mod record;
 mod report;
 mod spec;
@@ -24,11 +23,11 @@ use futures::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
 use self::journal::{Event, Journal, Outcome};
-use self::ready::Ready;
 use self::record::RecordStore;
 use self::spec::Secrets;
 use self::step::Runner;
 use self::world::World;
+use crate::graph::Ready;
 use crate::model::cloud::Cloud;
 use crate::model::desired::Desired;
 use crate::model::kind::Kinds;

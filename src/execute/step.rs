@@ -11,10 +11,13 @@ use super::report::{Events, Failure, Report, StepError, StepView};
 use super::spec::Secrets;
 use super::world::World;
 use crate::model::Address;
-use crate::model::cloud::{ApiError, Cloud, Watch};
+use crate::model::cloud::{ApiError, Cloud, ErrorClass, Watch};
 use crate::model::observed::Object;
 use crate::model::ownership::Owner;
 use crate::model::plan::{Action, Operation, Step};
+
+/// How long a call may still answer after a hard stop: an answer is worth more than a second.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// What all steps of a run share.
 pub(super) struct Runner<'a> {
@@ -67,7 +70,15 @@ impl<'a> Runner<'a> {
             Ok(()) => {
                 inputs.events.started(&view);
                 match inputs.plan.actions.get(step.action) {
-                    Some(action) => self.call(step, action, view).await,
+                    Some(action) => tokio::select! {
+                        biased;
+                        called = self.call(step, action, view) => called,
+                        () = self.given_up() => Err(StepError::Api(ApiError::new(
+                            "Ctrl-C",
+                            ErrorClass::Cancelled,
+                            "stopped at once; the next run reads what became of it",
+                        ))),
+                    },
                     None => Err(StepError::NotCalled("the plan is damaged: a step has no action".to_owned())),
                 }
             }
@@ -89,6 +100,12 @@ impl<'a> Runner<'a> {
                 Err(Failure { address: step.address.clone(), operation: step.operation, error })
             }
         }
+    }
+
+    /// Ends when a call under way is to be left to itself: after a hard stop, and a moment for its answer.
+    async fn given_up(&self) {
+        self.inputs.hard.cancelled().await;
+        tokio::time::sleep(LAST_MOMENT).await;
     }
 
     /// Makes the call of a step and takes its result in; returns the object's id.

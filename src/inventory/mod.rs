@@ -2,5 +2,7 @@
 
 mod builder;
 mod collector;
+#[cfg(test)]
+mod tests;
 
 pub use collector::{Options, collect};

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::model::observed::Object;
 use crate::model::plan::{Cause, Drift, DriftKind, FieldChange};
 use crate::model::record::Applied;
-use crate::model::schema::{Change, Field, Schema};
+use crate::model::schema::{Change, Field};
 use crate::model::value::at_path;
 use crate::model::{Address, desired::Resource};
 
@@ -43,7 +43,7 @@ pub(super) fn with_causes(
             let schema = &resource.kind.schema;
             let never = |f: &Field| f.sensitive;
             let yours = diff::diff(schema, spec, &applied.spec, &never, &[], &sight);
-            (yours, outside(world, schema, &resource.spec, applied, object))
+            (yours, outside(world, resource, applied, object))
         }
         _ => (Vec::new(), Vec::new()),
     };
@@ -76,7 +76,7 @@ pub(super) fn drift(world: &World<'_>) -> Vec<Drift> {
         let found = match world.at(&resource.address).last() {
             None => Some((DriftKind::Deleted, Vec::new())),
             Some(object) => {
-                let changes = outside(world, &resource.kind.schema, &resource.spec, applied, object);
+                let changes = outside(world, resource, applied, object);
                 (!changes.is_empty()).then_some((DriftKind::Changed, changes))
             }
         };
@@ -108,24 +108,19 @@ fn applied<'w>(world: &'w World<'_>, address: &Address) -> Option<&'w Applied> {
     })
 }
 
-/// What differs between the record and the cloud, in fields that are declared; `before` as applied.
-fn outside(
-    world: &World<'_>,
-    schema: &Schema,
-    declared: &Value,
-    applied: &Applied,
-    object: &Object,
-) -> Vec<Difference> {
+/// What differs between the record and the cloud, in fields that are declared and not to be ignored; `before` as applied.
+fn outside(world: &World<'_>, resource: &Resource, applied: &Applied, object: &Object) -> Vec<Difference> {
+    let (schema, declared, ignore) = (&resource.kind.schema, &resource.spec, &resource.lifecycle.ignore);
     if applied.spec == object.spec {
         return Vec::new();
     }
     let sight = Recorded(world);
     let skip = |f: &Field| f.sensitive || resolve::is_unread(f, object) || declared.get(&f.name).is_none();
-    let mut found = diff::diff(schema, &applied.spec, &object.spec, &skip, &[], &sight);
+    let mut found = diff::diff(schema, &applied.spec, &object.spec, &skip, ignore, &sight);
     for difference in &mut found {
         std::mem::swap(&mut difference.before, &mut difference.after);
     }
-    let added = diff::diff(schema, &object.spec, &applied.spec, &skip, &[], &sight);
+    let added = diff::diff(schema, &object.spec, &applied.spec, &skip, ignore, &sight);
     for difference in added {
         let new = at_path(&applied.spec, &difference.path).is_none() && at_path(declared, &difference.path).is_some();
         if new && !found.iter().any(|d| overlaps(&d.path, &difference.path)) {

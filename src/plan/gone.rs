@@ -38,7 +38,16 @@ pub(super) fn gone<'a>(world: &World<'a>) -> Vec<Gone<'a>> {
 
 /// Who refers to which object, by what was read. References that are dropped with their target are left out.
 #[derive(Default)]
-pub(super) struct Users<'a>(HashMap<(&'a str, &'a str), Vec<&'a Object>>);
+pub(super) struct Users<'a>(HashMap<(&'a str, &'a str), Vec<Use<'a>>>);
+
+/// A reference that was read.
+#[derive(Clone, Copy)]
+pub(super) struct Use<'a> {
+    /// Whose it is.
+    pub object: &'a Object,
+    /// The field that holds it.
+    pub field: &'a str,
+}
 
 impl<'a> Users<'a> {
     pub fn new(world: &'a World<'a>) -> Self {
@@ -48,14 +57,15 @@ impl<'a> Users<'a> {
                 by_id.entry(id).or_default().push(object);
             }
         }
-        let mut users: HashMap<(&str, &str), Vec<&Object>> = HashMap::new();
+        let mut users: HashMap<(&str, &str), Vec<Use<'_>>> = HashMap::new();
         for user in world.objects.values().flatten() {
             let Some(kind) = world.inputs.kinds.get(&user.kind) else { continue };
-            let mut add = |target: &'a Object| {
+            let mut add = |target: &'a Object, field: &'a str| {
                 if !std::ptr::eq(target, *user) {
                     let list = users.entry((&target.kind, &target.id)).or_default();
-                    if !list.iter().any(|u| std::ptr::eq(*u, *user)) {
-                        list.push(user);
+                    // The references of a field come one after the other, so a look at the last one is enough.
+                    if !list.last().is_some_and(|u| std::ptr::eq(u.object, *user) && u.field == field) {
+                        list.push(Use { object: user, field });
                     }
                 }
             };
@@ -64,12 +74,12 @@ impl<'a> Users<'a> {
                 visit_refs(&field.ty, value, &mut |target| match target {
                     Value::String(address) => {
                         if let Ok(present) = Address::parse(world.present(address)) {
-                            world.at(&present).iter().for_each(|o| add(o));
+                            world.at(&present).iter().for_each(|o| add(o, &field.name));
                         }
                     }
                     other => {
                         if let Some(id) = other.get("id").and_then(Value::as_str) {
-                            by_id.get(id).into_iter().flatten().for_each(|o| add(o));
+                            by_id.get(id).into_iter().flatten().for_each(|o| add(o, &field.name));
                         }
                     }
                 });
@@ -78,8 +88,8 @@ impl<'a> Users<'a> {
         Self(users)
     }
 
-    /// Objects that refer to this one.
-    pub fn of<'s>(&'s self, object: &'s Object) -> &'s [&'a Object] {
+    /// What refers to this object.
+    pub fn of<'s>(&'s self, object: &'s Object) -> &'s [Use<'a>] {
         self.0.get(&(object.kind.as_str(), object.id.as_str())).map_or(&[], Vec::as_slice)
     }
 }
@@ -95,7 +105,7 @@ pub(super) fn to_hold(
     let mut more = BTreeMap::new();
     let held_user = |object: &Object| {
         users.of(object).iter().find_map(|user| {
-            let address = world.present(user.address()?.as_str());
+            let address = world.present(user.object.address()?.as_str());
             let held = forced.contains_key(address)
                 || decisions.get(address).is_some_and(|d| matches!(d.verdict, Verdict::Held(_)));
             held.then(|| format!("{address} is held and may still refer to it"))
@@ -128,18 +138,37 @@ pub(super) fn to_hold(
     more
 }
 
-/// Refusals: objects of stacks that are not planned refer to what would go.
-pub(super) fn refuse_used(world: &World<'_>, gone: &[&Gone<'_>], users: &Users<'_>) -> Vec<Refusal> {
+/// Refusals: what would go is still referred to, by objects of stacks that are not planned, or by fields that the files
+/// leave open.
+pub(super) fn refuse_used(
+    world: &World<'_>,
+    decisions: &Decisions<'_>,
+    gone: &[&Gone<'_>],
+    users: &Users<'_>,
+) -> Vec<Refusal> {
     let mut refused = Vec::new();
-    for going in gone.iter().filter(|g| !g.forget) {
-        let user =
-            going.objects.iter().flat_map(|o| users.of(o)).filter_map(|u| u.address()).find(|a| !world.selected(a));
-        if let Some(user) = user {
-            refused.push(Refusal {
-                address: going.address.clone(),
-                reason: format!("{user} still refers to it"),
-                help: format!("name stack {} too", user.stack()),
-            });
+    let going = gone.iter().filter(|g| !g.forget).map(|g| (g.address, g.objects.as_slice()));
+    let replaced = decisions.list.iter().filter(|d| matches!(d.verdict, Verdict::Replace(_)));
+    let replaced = replaced.map(|d| (&d.resource.address, d.current.as_slice()));
+    for (address, objects) in going.chain(replaced) {
+        let uses = objects.iter().flat_map(|o| users.of(o));
+        let refusal = uses.filter_map(|u| Some((u, u.object.address()?))).find_map(|(u, user)| {
+            if !world.selected(user) {
+                let gone = world.inputs.destroy || !world.inputs.desired.resources.contains_key(address);
+                return gone
+                    .then(|| (format!("{user} still refers to it"), format!("name stack {} too", user.stack())));
+            }
+            let decision = decisions.get(world.present(user.as_str()))?;
+            let stays = matches!(decision.verdict, Verdict::Unchanged | Verdict::Update | Verdict::Adopt);
+            let open = decision.spec().get(u.field).is_none();
+            let stays = stays && open && decision.current.is_some_and(|o| std::ptr::eq(o, u.object));
+            stays.then(|| {
+                let reason = format!("{user} still refers to it by `{}`, which its file leaves open", u.field);
+                (reason, format!("declare `{}` of {user} without it", u.field))
+            })
+        });
+        if let Some((reason, help)) = refusal {
+            refused.push(Refusal { address: address.clone(), reason, help });
         }
     }
     refused

@@ -112,7 +112,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         });
     }
     let going: Vec<&Gone<'_>> = gone.iter().filter(|g| !forced.contains_key(g.address)).collect();
-    refused.extend(gone::refuse_used(&world, &going, &users));
+    refused.extend(gone::refuse_used(&world, &decisions, &going, &users));
     assemble(&world, decisions, &gone, &going, &users, &forced, refused)
 }
 

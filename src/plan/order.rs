@@ -154,7 +154,7 @@ impl<'a> Edges<'_, 'a> {
     /// A delete after the deletes of all that refer to it, and after the updates of those that stop referring to it.
     fn delete_after_users(&mut self, world: &World<'a>, delete: usize, users: &Users<'a>) {
         let Some(object) = self.nodes[delete].object else { return };
-        for user in users.of(object) {
+        for user in users.of(object).iter().map(|u| u.object) {
             if let Some(goes) = self.delete_of(user) {
                 self.soft.insert((delete, goes));
                 continue;

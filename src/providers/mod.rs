@@ -25,6 +25,7 @@ macro_rules! registry {
 }
 
 registry! {
+    aws::ec2::egress_gateway::EgressGateway,
     aws::ec2::elastic_ip::ElasticIp,
     aws::ec2::flow_log::FlowLog,
     aws::ec2::internet_gateway::InternetGateway,

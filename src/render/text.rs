@@ -136,7 +136,9 @@ impl Page {
                         Some('-') => style(ActionKind::Delete),
                         _ => Style::new(),
                     };
-                    self.line(&format!("        {line}"), style);
+                    // An empty line of context leaves no blanks behind.
+                    let blank = line.trim().is_empty();
+                    self.line(&if blank { String::new() } else { format!("        {line}") }, style);
                 }
                 continue;
             }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::store::World;
+use super::record::Conditions;
 use crate::model::kind::{KindDef, Scope};
 use crate::model::ownership::hash;
 use crate::model::value::Map;
@@ -20,12 +20,12 @@ pub(super) struct Seed<'a> {
 }
 
 /// The id of a new object. Kinds whose physical name is the id (they have no other) are named by it.
-pub(super) fn new_id(world: &mut World, seed: u64, kind: &KindDef, name: &str) -> String {
-    world.counter += 1;
+pub(super) fn new_id(conditions: &mut Conditions, seed: u64, kind: &KindDef, name: &str) -> String {
+    conditions.counter += 1;
     if kind.facts.name_limit > 0 && !name.is_empty() {
         return name.to_owned();
     }
-    format!("{}-{}", kind.name.replace('_', "-"), hash(&format!("{seed} {}", world.counter), 17))
+    format!("{}-{}", kind.name.replace('_', "-"), hash(&format!("{seed} {}", conditions.counter), 17))
 }
 
 pub(super) fn arn(seed: &Seed<'_>) -> String {

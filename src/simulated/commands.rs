@@ -1,12 +1,18 @@
 //! Looking at the simulated cloud and breaking it by hand: what `saiken simulate` does.
 
-use serde::Serialize;
-use serde_json::Value;
+use std::collections::BTreeMap;
 
-use super::cloud::address;
-use super::store::{RecoveryPoint, Stored, World};
-use super::{Error, Simulated};
-use crate::model::ownership::hash;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::changes::{address, zone};
+use super::record::{RecoveryPoint, Stored};
+use super::world::World;
+use super::{Error, Simulated, field};
+use crate::diagnostic::{nearest, suggestion};
+use crate::model::observed::Status;
+use crate::model::ownership::{Owner, hash};
+use crate::model::value::{Map, plain};
 
 /// How the cloud stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,8 +42,34 @@ pub struct Line {
     pub region: String,
     /// Address, if it is owned.
     pub address: Option<String>,
-    /// Fields.
+    /// Whether it is usable, in words.
+    pub status: String,
+    /// Fields, sensitive ones hidden.
     pub spec: Value,
+}
+
+/// An object as `simulate show` shows it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Shown {
+    /// The same as in the list.
+    #[serde(flatten)]
+    pub line: Line,
+    /// Physical name.
+    pub name: String,
+    /// How often it was changed, from 1.
+    pub version: u64,
+    /// Virtual time at which it was made, in seconds.
+    pub created_at: u64,
+    /// Reads that do not see it yet.
+    pub unseen: u32,
+    /// Fingerprint of its content, for kinds that hold data.
+    pub data: Option<String>,
+    /// All tags, the owner's too.
+    pub tags: BTreeMap<String, String>,
+    /// Attributes.
+    pub attributes: Map<String, Value>,
+    /// What keeps it from being deleted: addresses, or ids of objects that are not owned.
+    pub used_by: Vec<String>,
 }
 
 impl Simulated {
@@ -46,84 +78,120 @@ impl Simulated {
     /// # Errors
     /// If its file can't be read.
     pub fn overview(&self) -> Result<Overview, Error> {
-        let world = self.store.read()?;
-        Ok(Overview {
+        self.store.read(|world| Overview {
             cloud: self.settings.cloud.clone(),
-            objects: world.objects.len(),
-            clock: world.clock,
-            lost_zones: world.lost_zones.into_iter().collect(),
-            lost_regions: world.lost_regions.into_iter().collect(),
-            recovery_points: world.recovery_points.len(),
+            objects: world.len(),
+            clock: world.conditions.clock,
+            lost_zones: world.conditions.lost_zones.iter().cloned().collect(),
+            lost_regions: world.conditions.lost_regions.iter().cloned().collect(),
+            recovery_points: world.points().len(),
         })
     }
 
-    /// All objects whose address, id or kind contains `filter`.
+    /// All objects whose address, id or kind contains `filter`, by address.
     ///
     /// # Errors
     /// If the cloud's file can't be read.
     pub fn list(&self, filter: &str) -> Result<Vec<Line>, Error> {
-        let world = self.store.read()?;
-        let mut lines: Vec<Line> = world
-            .objects
-            .values()
-            .map(|o| Line {
-                kind: o.kind.clone(),
-                id: o.id.clone(),
-                region: o.region.clone(),
-                address: address(o).map(|a| a.to_string()),
-                spec: self.object(&world, o).spec,
-            })
-            .filter(|l| {
-                [&l.kind, &l.id].iter().any(|t| t.contains(filter))
-                    || l.address.as_ref().is_some_and(|a| a.contains(filter))
-            })
-            .collect();
+        let mut lines: Vec<Line> = self.store.read(|world| {
+            let matches = |o: &&Stored| {
+                let address = address(o);
+                o.kind.contains(filter) || o.id.contains(filter) || address.is_some_and(|a| a.as_str().contains(filter))
+            };
+            world.all().filter(matches).map(|o| self.line(world, o)).collect()
+        })?;
         lines.sort_by(|a, b| (&a.address, &a.kind, &a.id).cmp(&(&b.address, &b.kind, &b.id)));
         Ok(lines)
     }
 
-    /// Changes a field of an object, as if somebody had done it by hand. None removes the field.
+    /// One object, by address or id.
     ///
     /// # Errors
-    /// If there is no such object or field.
-    pub fn set(&self, target: &str, path: &str, value: Option<Value>) -> Result<String, Error> {
-        self.store.change(|world| {
-            let key = key_of(world, target)?;
-            let Some(stored) = world.objects.get_mut(&key) else { return Err(unknown(target)) };
-            let (first, rest) = path.split_once('.').map_or((path, None), |(f, r)| (f, Some(r)));
-            if first == "tags" {
-                let Some(name) = rest else {
-                    return Err(Error::Unknown("name one tag: tags.NAME".to_owned()));
-                };
-                match value {
-                    Some(value) => stored.tags.insert(name.to_owned(), crate::model::value::plain(&value).into_owned()),
-                    None => stored.tags.remove(name),
-                };
-                return Ok(stored.id.clone());
-            }
-            let schema = self.kinds.get(&stored.kind).map(|k| &k.schema);
-            if schema.is_some_and(|s| s.field(first).is_none()) {
-                let names: Vec<&str> = schema.map(|s| s.names().collect()).unwrap_or_default();
-                return Err(Error::Unknown(format!(
-                    "a {} has no field `{first}`; there is: {}",
-                    stored.kind,
-                    names.join(", ")
-                )));
-            }
-            put(&mut stored.spec, path, value)
-                .ok_or_else(|| Error::Unknown(format!("there is nothing at `{path}`")))?;
-            Ok(stored.id.clone())
+    /// If there is no such object.
+    pub fn show(&self, target: &str) -> Result<Shown, Error> {
+        self.store.read(|world| {
+            let object = wanted(world, target)?;
+            Ok(Shown {
+                line: self.line(world, object),
+                name: object.name.clone(),
+                version: object.version,
+                created_at: object.created_at,
+                unseen: object.unseen,
+                data: object.data.clone(),
+                tags: object.tags.clone(),
+                attributes: object.attributes.clone(),
+                used_by: world.users_of(object).map(called).collect(),
+            })
         })?
     }
 
-    /// Deletes an object, whatever uses it.
+    fn line(&self, world: &World, stored: &Stored) -> Line {
+        let mut spec = self.spec(stored);
+        if let (Some(kind), Some(map)) = (self.kinds.get(&stored.kind), spec.as_object_mut()) {
+            for field in kind.schema.fields.iter().filter(|f| f.sensitive) {
+                if let Some(value) = map.get_mut(&field.name) {
+                    *value = Value::String("(sensitive)".to_owned());
+                }
+            }
+        }
+        Line {
+            kind: stored.kind.clone(),
+            id: stored.id.clone(),
+            region: stored.region.clone(),
+            address: address(stored).map(|a| a.to_string()),
+            status: match self.status(world, stored) {
+                Status::Ready => "ready".to_owned(),
+                Status::Pending(what) => format!("pending: {what}"),
+                Status::Failed(why) => format!("failed: {why}"),
+                Status::Deleting => "deleting".to_owned(),
+            },
+            spec,
+        }
+    }
+
+    /// Changes a field of an object, as if somebody had done it by hand. None removes the field. Returns the id.
+    ///
+    /// # Errors
+    /// If there is no such object or field, or the value does not fit.
+    pub fn set(&self, target: &str, path: &str, value: Option<Value>) -> Result<String, Error> {
+        self.store.change(|world| {
+            let mut stored = wanted(world, target)?.clone();
+            if path == "tags" {
+                return Err(Error::wrong("tags are set one by one", Some("name one: tags.NAME".to_owned())));
+            }
+            if let Some(name) = path.strip_prefix("tags.") {
+                set_tag(&mut stored, name, value)?;
+            } else if let Some(kind) = self.kinds.get(&stored.kind) {
+                stored.spec = field::with(kind, &stored.spec, path, value)?;
+                let mut missing = None;
+                kind.schema.map_refs(&mut stored.spec, &mut |target, reference| {
+                    let Some(text) = reference.as_str() else { return };
+                    match wanted(world, text).ok().filter(|o| o.kind == target) {
+                        Some(object) => *reference = json!({ "id": object.id }),
+                        None => missing = Some(format!("no {target} has the address or id `{text}`")),
+                    }
+                });
+                if let Some(missing) = missing {
+                    return Err(Error::wrong(missing, None));
+                }
+                stored.version += 1;
+                self.describe(kind, &mut stored);
+            }
+            let id = stored.id.clone();
+            world.put(stored);
+            Ok(id)
+        })?
+    }
+
+    /// Deletes an object, whatever uses it. Returns its id.
     ///
     /// # Errors
     /// If there is no such object.
     pub fn delete_object(&self, target: &str) -> Result<String, Error> {
         self.store.change(|world| {
-            let key = key_of(world, target)?;
-            world.objects.remove(&key).map(|o| o.id).ok_or_else(|| unknown(target))
+            let Stored { kind, region, id, .. } = wanted(world, target)?.clone();
+            world.remove(&kind, &region, &id);
+            Ok(id)
         })?
     }
 
@@ -132,13 +200,12 @@ impl Simulated {
     /// # Errors
     /// If no region has the zone.
     pub fn lose_zone(&self, zone: &str) -> Result<(), Error> {
-        let zones: Vec<&String> = self.settings.regions.values().flatten().collect();
-        if !zones.iter().any(|z| *z == zone) {
-            let names: Vec<&str> = zones.iter().map(|z| z.as_str()).collect();
-            return Err(Error::Unknown(format!("there is no zone `{zone}`; there is: {}", names.join(", "))));
+        let zones = || self.settings.regions.values().flatten().map(String::as_str);
+        if !zones().any(|z| z == zone) {
+            return Err(Error::wrong(format!("there is no zone `{zone}`"), suggestion(zone, zones())));
         }
         self.store.change(|world| {
-            world.lost_zones.insert(zone.to_owned());
+            world.conditions.lost_zones.insert(zone.to_owned());
             Ok(())
         })?
     }
@@ -148,47 +215,60 @@ impl Simulated {
     /// # Errors
     /// If there is no such region.
     pub fn lose_region(&self, region: &str) -> Result<(), Error> {
-        if !self.settings.regions.contains_key(region) {
-            let names: Vec<&str> = self.settings.regions.keys().map(String::as_str).collect();
-            return Err(Error::Unknown(format!("there is no region `{region}`; there is: {}", names.join(", "))));
-        }
+        self.known_region(region)?;
         self.store.change(|world| {
-            world.lost_regions.insert(region.to_owned());
+            world.conditions.lost_regions.insert(region.to_owned());
             Ok(())
         })?
     }
 
-    /// Brings a zone or a region back; `empty`: without what stood there.
+    fn known_region(&self, region: &str) -> Result<(), Error> {
+        if self.settings.regions.contains_key(region) {
+            return Ok(());
+        }
+        let help = suggestion(region, self.settings.regions.keys().map(String::as_str));
+        Err(Error::wrong(format!("there is no region `{region}`"), help))
+    }
+
+    /// Brings a zone or a region back; `empty`: without what stood there (what belongs to the whole account stays).
     ///
     /// # Errors
     /// If it is not lost.
     pub fn restore(&self, place: &str, empty: bool) -> Result<(), Error> {
         self.store.change(|world| {
-            let zone = world.lost_zones.remove(place);
-            let region = world.lost_regions.remove(place);
-            if !zone && !region {
-                return Err(Error::Unknown(format!("`{place}` is not lost")));
+            let conditions = &mut world.conditions;
+            let in_zone = conditions.lost_zones.remove(place);
+            let in_region = conditions.lost_regions.remove(place);
+            if !in_zone && !in_region {
+                let lost = conditions.lost_zones.iter().chain(&conditions.lost_regions).map(String::as_str);
+                let help = suggestion(place, lost).or_else(|| Some("nothing is lost".to_owned()));
+                return Err(Error::wrong(format!("`{place}` is not lost"), help));
             }
-            if empty {
-                let kinds = &self.kinds;
-                world.objects.retain(|_, o| {
-                    let field = kinds.get(&o.kind).and_then(|k| k.facts.zone_field);
-                    let stands = field.and_then(|f| o.spec.get(f)).and_then(Value::as_str);
-                    !(region && o.region == place || zone && stands == Some(place))
-                });
+            if !empty {
+                return Ok(());
+            }
+            let stood_there = |o: &&Stored| {
+                let zone = self.kinds.get(&o.kind).and_then(|k| zone(k, &o.spec));
+                in_zone && zone == Some(place) || in_region && o.region == place && !world.is_global(&o.kind)
+            };
+            let gone: Vec<(String, String, String)> =
+                world.all().filter(stood_there).map(|o| (o.kind.clone(), o.region.clone(), o.id.clone())).collect();
+            for (kind, region, id) in gone {
+                world.remove(&kind, &region, &id);
             }
             Ok(())
         })?
     }
 
-    /// Lets virtual time pass.
+    /// Lets virtual time pass. Returns the time in seconds.
     ///
     /// # Errors
     /// If the cloud's file can't be written.
     pub fn advance(&self, seconds: u64) -> Result<u64, Error> {
         self.store.change(|world| {
-            world.clock = world.clock.saturating_add(seconds);
-            Ok::<u64, Error>(world.clock)
+            let clock = &mut world.conditions.clock;
+            *clock = clock.saturating_add(seconds);
+            Ok::<u64, Error>(*clock)
         })?
     }
 
@@ -200,45 +280,53 @@ impl Simulated {
         self.store.reset()
     }
 
-    /// Writes new data into an object that holds some: its fingerprint changes.
+    /// Writes new data into an object that holds some. Returns the new fingerprint.
     ///
     /// # Errors
     /// If there is no such object, or it holds no data.
     pub fn write_data(&self, target: &str) -> Result<String, Error> {
         let seed = self.settings.seed;
         self.store.change(|world| {
-            let key = key_of(world, target)?;
-            let clock = world.clock;
-            let data = world.objects.get_mut(&key).and_then(|o| o.data.as_mut());
-            let data = data.ok_or_else(|| Error::Unknown(format!("`{target}` holds no data")))?;
-            *data = hash(&format!("{seed} {data} {clock}"), 16);
-            Ok(data.clone())
+            let mut stored = wanted(world, target)?.clone();
+            let before = stored.data.take().ok_or_else(|| {
+                Error::wrong(format!("`{target}` holds no data"), Some(format!("a {} never does", stored.kind)))
+            })?;
+            let data = hash(&format!("{seed} {before} {}", world.conditions.clock), 16);
+            stored.data = Some(data.clone());
+            world.put(stored);
+            Ok(data)
         })?
     }
 
-    /// Takes a recovery point of every object of the account that holds data, into `region`.
+    /// Takes a recovery point of every object of the account that holds data, into `region`. Returns how many. What
+    /// stands in a lost region can't be copied.
     ///
     /// # Errors
-    /// If the cloud's file can't be written.
+    /// If there is no such region, or it is lost.
     pub fn take_recovery_points(&self, region: &str) -> Result<usize, Error> {
+        self.known_region(region)?;
         self.store.change(|world| {
+            let lost = &world.conditions.lost_regions;
+            if lost.contains(region) {
+                return Err(Error::wrong(format!("the region {region} is lost"), None));
+            }
             let points: Vec<RecoveryPoint> = world
-                .objects
-                .values()
+                .all()
+                .filter(|o| !lost.contains(&o.region) || world.is_global(&o.kind))
                 .filter_map(|o| {
                     Some(RecoveryPoint {
                         kind: o.kind.clone(),
                         object: o.id.clone(),
                         address: address(o).map(|a| a.to_string()),
                         region: region.to_owned(),
-                        taken_at: world.clock,
+                        taken_at: world.conditions.clock,
                         fingerprint: o.data.clone()?,
                     })
                 })
                 .collect();
             let count = points.len();
-            world.recovery_points.extend(points);
-            Ok::<usize, Error>(count)
+            world.add_points(points);
+            Ok(count)
         })?
     }
 
@@ -247,44 +335,42 @@ impl Simulated {
     /// # Errors
     /// If the cloud's file can't be read.
     pub fn recovery_points(&self) -> Result<Vec<RecoveryPoint>, Error> {
-        Ok(self.store.read()?.recovery_points)
+        self.store.read(|world| world.points().to_vec())
     }
 }
 
-fn unknown(target: &str) -> Error {
-    Error::Unknown(format!("no object has the address or id `{target}`; saiken simulate list shows all"))
+fn called(stored: &Stored) -> String {
+    address(stored).map_or_else(|| format!("{} {}", stored.kind, stored.id), |a| a.to_string())
 }
 
-/// The key of the object with this address or id; the newest if several have the address.
-fn key_of(world: &World, target: &str) -> Result<String, Error> {
-    let matches = |o: &Stored| o.id == target || address(o).is_some_and(|a| a.as_str() == target);
-    let newest = world.objects.iter().filter(|(_, o)| matches(o)).max_by_key(|(_, o)| (o.created_at, o.id.clone()));
-    newest.map(|(k, _)| k.clone()).ok_or_else(|| unknown(target))
+/// The object with this address or id; the newest if several have the address.
+fn wanted<'w>(world: &'w World, target: &str) -> Result<&'w Stored, Error> {
+    let matches = |o: &&Stored| o.id == target || address(o).is_some_and(|a| a.as_str() == target);
+    let age = |o: &&Stored| {
+        let generation = Owner::from_tags(&o.tags).map_or(0, |owner| owner.generation);
+        (generation, o.created_at, o.id.clone())
+    };
+    world.all().filter(matches).max_by_key(age).ok_or_else(|| {
+        let addresses: Vec<String> = world.all().filter_map(address).map(|a| a.to_string()).collect();
+        let names = addresses.iter().map(String::as_str).chain(world.all().map(|o| o.id.as_str()));
+        let help = match nearest(target, names) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "saiken simulate list shows all".to_owned(),
+        };
+        Error::wrong(format!("no object has the address or id `{target}`"), Some(help))
+    })
 }
 
-fn put(tree: &mut Value, path: &str, value: Option<Value>) -> Option<()> {
-    let (first, rest) = path.split_once('.').map_or((path, None), |(f, r)| (f, Some(r)));
-    match (tree, rest) {
-        (Value::Object(map), None) => {
-            match value {
-                Some(value) => map.insert(first.to_owned(), value),
-                None => map.shift_remove(first),
-            };
-            Some(())
+fn set_tag(stored: &mut Stored, name: &str, value: Option<Value>) -> Result<(), Error> {
+    match value {
+        Some(value) => {
+            stored.tags.insert(name.to_owned(), plain(&value).into_owned());
         }
-        (Value::Object(map), Some(rest)) => {
-            put(map.entry(first.to_owned()).or_insert_with(|| Value::Object(serde_json::Map::new())), rest, value)
+        None if stored.tags.remove(name).is_none() => {
+            let help = suggestion(name, stored.tags.keys().map(String::as_str));
+            return Err(Error::wrong(format!("there is no tag `{name}`"), help));
         }
-        (Value::Array(items), rest) => {
-            let index: usize = first.parse().ok()?;
-            match (rest, value) {
-                (Some(rest), value) => put(items.get_mut(index)?, rest, value),
-                (None, Some(value)) => items.get_mut(index).map(|slot| *slot = value),
-                (None, None) => (index < items.len()).then(|| {
-                    items.remove(index);
-                }),
-            }
-        }
-        _ => None,
+        None => {}
     }
+    Ok(())
 }

@@ -9,19 +9,35 @@ use crate::model::ownership::hash;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// Calls: `create`, `update`, `delete` or `read`.
-    pub operation: String,
+    /// Which calls.
+    pub operation: FaultCall,
     /// Only of this kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// How likely, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chance: Option<f64>,
-    /// The call with this number, from 1, among those that match.
+    /// The call with this number, from 1, among those of one run that match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nth: Option<u64>,
     /// What happens.
     pub what: FaultWhat,
+}
+
+/// Calls that can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultCall {
+    /// Creating an object.
+    Create,
+    /// Changing it.
+    Update,
+    /// Deleting it.
+    Delete,
+    /// Reading all objects of a kind.
+    Read,
+    /// Writing or removing the owner's tags.
+    Own,
 }
 
 /// What a fault does.
@@ -46,28 +62,24 @@ impl Fault {
         }
         let Some(chance) = self.chance else { return false };
         // A hash of seed and number is as good as a generator, and needs no state.
-        let text = hash(&format!("{seed} {} {:?} {number}", self.operation, self.kind), 8);
+        let text = hash(&format!("{seed} {:?} {:?} {number}", self.operation, self.kind), 8);
         let drawn = u32::from_str_radix(&text, 16).unwrap_or(u32::MAX);
         f64::from(drawn) / f64::from(u32::MAX) < chance
     }
 
-    pub(super) fn matches(&self, operation: &str, kind: &str) -> bool {
-        self.operation == operation && self.kind.as_deref().is_none_or(|k| k == kind)
+    /// What is wrong with the rule itself.
+    pub(super) fn problem(&self) -> Option<String> {
+        match (self.chance, self.nth) {
+            (None, None) => Some("a fault needs a `chance` or an `nth`".to_owned()),
+            (_, Some(0)) => Some("`nth` of a fault counts from 1".to_owned()),
+            (Some(chance), _) if !(0.0..=1.0).contains(&chance) => {
+                Some(format!("the `chance` of a fault is between 0 and 1, not {chance}"))
+            }
+            _ => None,
+        }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_same_seed_gives_the_same_faults() {
-        let fault =
-            Fault { operation: "create".into(), kind: None, chance: Some(0.3), nth: None, what: FaultWhat::Error };
-        let drawn = |seed| (1..200).map(|n| fault.strikes(seed, n)).collect::<Vec<_>>();
-        assert_eq!(drawn(7), drawn(7));
-        assert_ne!(drawn(7), drawn(8));
-        let share = drawn(7).iter().filter(|s| **s).count();
-        assert!((30..90).contains(&share), "{share} of 199");
+    pub(super) fn matches(&self, call: FaultCall, kind: &str) -> bool {
+        self.operation == call && self.kind.as_deref().is_none_or(|k| k == kind)
     }
 }

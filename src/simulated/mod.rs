@@ -6,11 +6,15 @@
 //! virtual clock. Everything random comes from a seed. It proves the engine; it proves nothing about AWS.
 
 mod attributes;
+mod changes;
 mod cloud;
 pub mod commands;
 mod faults;
+mod field;
+mod record;
 mod settings;
 mod store;
+mod world;
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -20,16 +24,16 @@ use serde_json::Value;
 use crate::model::environment::Environment;
 use crate::model::kind::Kinds;
 
-pub use faults::{Fault, FaultWhat};
+pub use faults::{Fault, FaultCall, FaultWhat};
+pub use record::{RecoveryPoint, Stored};
 pub use settings::Settings;
-pub use store::{Stored, World};
 
 /// Why the simulated cloud can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The `simulated:` part of the environment is wrong.
     #[error("the environment's `simulated` settings: {0}")]
-    Settings(#[source] serde_json::Error),
+    Settings(String),
     /// Its file can't be read or written.
     #[error("{path}")]
     Io {
@@ -40,17 +44,38 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Its file is damaged.
-    #[error("{path} is damaged; `saiken simulate reset` begins anew")]
+    #[error("{path} is damaged in line {line}; `saiken simulate reset` begins anew")]
     Damaged {
         /// The file.
         path: String,
+        /// Its line, from 1.
+        line: u64,
         /// Why.
         #[source]
         source: serde_json::Error,
     },
-    /// There is no such object, zone, region or field.
-    #[error("{0}")]
-    Unknown(String),
+    /// Its file was written by another saiken.
+    #[error("{path} is of version {version}, which this saiken does not read; `saiken simulate reset` begins anew")]
+    Version {
+        /// The file.
+        path: String,
+        /// The version it says.
+        version: u32,
+    },
+    /// There is no such object, zone, region or field, or it can't have this value.
+    #[error("{what}")]
+    Wrong {
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        help: Option<String>,
+    },
+}
+
+impl Error {
+    fn wrong(what: impl Into<String>, help: Option<String>) -> Self {
+        Self::Wrong { what: what.into(), help }
+    }
 }
 
 /// The simulated cloud.
@@ -67,13 +92,23 @@ impl Simulated {
     /// # Errors
     /// If the settings are wrong, or the file is damaged or can't be read.
     pub fn open(dir: &Path, environment: &Environment, settings: &Value, kinds: Kinds) -> Result<Self, Error> {
-        let mut settings: Settings = match settings {
-            Value::Null => Settings::default(),
-            value => serde_json::from_value(value.clone()).map_err(Error::Settings)?,
-        };
-        settings.complete(environment);
-        let store = store::Store::open(&dir.join("simulated").join(format!("{}.json", settings.cloud)))?;
-        Ok(Self { store, settings, kinds, counters: Mutex::default() })
+        let cloud = Self::unread(dir, environment, settings, kinds)?;
+        cloud.store.read(|_| ())?;
+        Ok(cloud)
+    }
+
+    /// Removes everything from the cloud whose file lies under `dir`, even if the file is damaged.
+    ///
+    /// # Errors
+    /// If the settings are wrong, or the file can't be removed.
+    pub fn clear(dir: &Path, environment: &Environment, settings: &Value, kinds: Kinds) -> Result<(), Error> {
+        Self::unread(dir, environment, settings, kinds)?.reset()
+    }
+
+    fn unread(dir: &Path, environment: &Environment, settings: &Value, kinds: Kinds) -> Result<Self, Error> {
+        let settings = Settings::read(settings, environment, &kinds)?;
+        let path = dir.join("simulated").join(format!("{}.jsonl", settings.cloud));
+        Ok(Self { store: store::Store::new(path, kinds.clone()), settings, kinds, counters: Mutex::default() })
     }
 
     /// Its settings, defaults filled in.
@@ -81,3 +116,6 @@ impl Simulated {
         &self.settings
     }
 }
+
+#[cfg(test)]
+mod tests;

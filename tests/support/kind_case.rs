@@ -16,12 +16,43 @@ use saiken::model::kind::Kinds;
 use saiken::model::observed::Observed;
 use saiken::model::ownership;
 use saiken::model::plan::{ActionKind, Plan};
+use saiken::model::schema::Change;
 use saiken::model::value;
 use saiken::{plan, providers};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::moto::moto;
+
+/// Fields that the cases of their kind do not hold or do not change: kind, field, what proves them.
+pub const ELSEWHERE: [(&str, &str, &str); 8] = [
+    ("autoscaling_group", "launch_template", "the case of another template"),
+    ("autoscaling_group", "template_version", "a unit test: a new version reaches the group through its refresh"),
+    ("autoscaling_group", "mixed_instances", "the case of another template"),
+    ("autoscaling_group", "target_groups", "a unit test: target groups are attached before others are detached"),
+    ("autoscaling_group", "deletion_protection", "a unit test: a protection is written with the group"),
+    (
+        "launch_template",
+        "image",
+        "a unit test: another image is in the next version; the emulator forgets its fingerprint",
+    ),
+    ("instance", "monitoring", "a unit test: it changes while the server runs; the emulator has no UnmonitorInstances"),
+    ("instance", "credits", "a unit test: they change while the server runs; the emulator has no call for it"),
+];
+
+/// Kinds whose cases do not hold every field yet.
+const UNFINISHED: [&str; 10] = [
+    "elastic_ip",
+    "flow_log",
+    "key",
+    "log_group",
+    "nat_gateway",
+    "role",
+    "route_table",
+    "subnet",
+    "vpc",
+    "vpc_endpoint",
+];
 
 /// Region of the cases: moto's images and zones are there.
 pub const REGION: &str = "us-east-1";
@@ -40,8 +71,16 @@ pub struct Case {
     pub not_by_emulator: &'static [(&'static str, &'static str)],
 }
 
-/// Runs a case.
+/// Runs the case of a kind; it must hold every field.
 pub fn run(case: Case) {
+    if !UNFINISHED.contains(&case.kind) {
+        complete(&case);
+    }
+    run_part(case);
+}
+
+/// Runs one more case of a kind, for what its own case can't hold.
+pub fn run_part(case: Case) {
     // The test's own name: two cases of a kind must not see each other.
     let test = std::thread::current().name().unwrap_or(case.kind).to_owned();
     let project = Runner::new(&ownership::hash(&test, 10));
@@ -73,22 +112,52 @@ pub fn run(case: Case) {
     assert!(left.is_empty(), "left behind: {left:#?}");
 }
 
+/// Every field is in one of the forms, and one that can change in place differs between them; or it is said why not.
+fn complete(case: &Case) {
+    let kind = providers::kinds().get(case.kind).unwrap_or_else(|| panic!("there is no kind {}", case.kind)).clone();
+    let excused = |field: &str| {
+        ELSEWHERE.iter().any(|(kind, name, _)| *kind == case.kind && *name == field)
+            || case.not_by_emulator.iter().any(|(name, _)| name.split('.').next() == Some(field))
+    };
+    let lacking: Vec<String> = kind
+        .schema
+        .fields
+        .iter()
+        .filter(|f| !excused(&f.name))
+        .filter_map(|f| match (case.first.get(&f.name), case.second.get(&f.name)) {
+            (None, None) => Some(format!("`{}` is not given", f.name)),
+            (first, second) if first == second && f.change != Change::Replace => {
+                Some(format!("`{}` is not changed", f.name))
+            }
+            _ => None,
+        })
+        .collect();
+    assert!(lacking.is_empty(), "the case of {} lacks: {lacking:#?}", case.kind);
+}
+
 /// The engine against the emulator, for a project of its own.
 pub struct Runner {
     project: String,
     kinds: Kinds,
     runtime: tokio::runtime::Runtime,
     cloud: Arc<dyn Cloud>,
+    region: String,
     state: tempfile::TempDir,
 }
 
 impl Runner {
     /// A project of this name; names keep cases apart on the one server.
     pub fn new(name: &str) -> Self {
+        Self::in_region(name, REGION)
+    }
+
+    /// A project of this name in another region.
+    pub fn in_region(name: &str, region: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let cloud: Arc<dyn Cloud> = Arc::new(runtime.block_on(moto().cloud(REGION)));
+        let cloud: Arc<dyn Cloud> = Arc::new(runtime.block_on(moto().cloud(region)));
         let project = format!("case-{name}");
-        Self { project, kinds: providers::kinds(), runtime, cloud, state: tempfile::tempdir().unwrap() }
+        let (region, state) = (region.to_owned(), tempfile::tempdir().unwrap());
+        Self { project, kinds: providers::kinds(), runtime, cloud, region, state }
     }
 
     /// Desired resources, from (address, kind, spec); fields of `at` named in `ignore` are left alone.
@@ -110,7 +179,7 @@ impl Runner {
                 Resource {
                     address,
                     kind: kind.clone(),
-                    region: REGION.to_owned(),
+                    region: self.region.clone(),
                     spec,
                     references,
                     lifecycle: Lifecycle { ignore, ..Lifecycle::default() },
@@ -126,7 +195,7 @@ impl Runner {
                 provider: Provider::Aws,
                 account: None,
                 role: None,
-                region: REGION.to_owned(),
+                region: self.region.clone(),
                 zones: Vec::new(),
                 regions: BTreeMap::new(),
                 tags: BTreeMap::new(),
@@ -155,7 +224,22 @@ impl Runner {
         self.plan_of(desired, &self.observe(desired), destroy)
     }
 
-    fn plan_of(&self, desired: &Desired, observed: &Observed, destroy: bool) -> Plan {
+    /// Reads the cloud as a plan does, with the number of calls by operation.
+    pub fn observe_and_count(&self, desired: &Desired) -> (Observed, BTreeMap<String, u64>) {
+        let before = self.cloud.calls();
+        let options = Options { deep: false, parallelism: 16 };
+        let observed = self.runtime.block_on(inventory::collect(&*self.cloud, desired, &self.kinds, &options));
+        assert!(observed.unobserved.is_empty(), "{:#?}", observed.unobserved);
+        let mut calls = self.cloud.calls();
+        for (operation, count) in before {
+            calls.entry(operation).and_modify(|c| *c -= count);
+        }
+        calls.retain(|_, count| *count > 0);
+        (observed, calls)
+    }
+
+    /// Plans against what was read.
+    pub fn plan_of(&self, desired: &Desired, observed: &Observed, destroy: bool) -> Plan {
         plan::plan(&plan::Inputs {
             desired,
             observed,

@@ -74,9 +74,14 @@ impl Project {
 
     /// The simulated cloud.
     pub fn cloud(&self) -> Arc<dyn Cloud> {
+        Arc::new(self.simulated())
+    }
+
+    /// The simulated cloud, to break it by hand.
+    pub fn simulated(&self) -> Simulated {
         let (project, desired) = self.desired();
         let dir = self.root().join(".saiken");
-        Arc::new(Simulated::open(&dir, &desired.environment, &project.simulated, self.kinds.clone()).unwrap())
+        Simulated::open(&dir, &desired.environment, &project.simulated, self.kinds.clone()).unwrap()
     }
 
     /// Reads the cloud.

@@ -121,6 +121,24 @@ async fn only_the_second_stop_reaches_a_call_that_is_under_way() {
 }
 
 #[tokio::test]
+async fn the_second_stop_leaves_a_call_that_does_not_answer_to_itself() {
+    let mut scene = Scene::new();
+    let a = scene.create("net", "s/a", net(), &[], &[]);
+    scene.create("server", "s/b", json!({"net": "s/a"}), &["s/a"], &[a]);
+    let cloud = Arc::new(Fake { delay: [("s/a".to_owned(), 60_000)].into(), ..Fake::default() });
+    let stop = scene.hard.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stop.cancel();
+    });
+    let report = tokio::time::timeout(Duration::from_secs(10), scene.run(&cloud)).await.unwrap();
+    let StepError::Api(error) = &report.failed[0].error else { panic!("{:?}", report.failed) };
+    assert_eq!(error.class, ErrorClass::Cancelled);
+    assert_eq!(report.skipped.len(), 1);
+    assert_eq!(journal::read(&scene.journal()).unwrap().outcome, Some(Outcome::Failed));
+}
+
+#[tokio::test]
 async fn a_create_is_complete_tokens_filled_secrets_restored_owner_and_names_derived() {
     let mut scene = Scene::new();
     let net_address = address("s/a");

@@ -57,6 +57,8 @@ pub struct Clients {
     pub ssm: aws_sdk_ssm::Client,
     /// Who we are.
     pub sts: aws_sdk_sts::Client,
+    /// Tags over services.
+    pub tagging: aws_sdk_resourcegroupstagging::Client,
 }
 
 /// All connections of a run.
@@ -131,6 +133,7 @@ impl Session {
                 logs: aws_sdk_cloudwatchlogs::Client::new(&config),
                 ssm: aws_sdk_ssm::Client::new(&config),
                 sts: aws_sdk_sts::Client::new(&config),
+                tagging: aws_sdk_resourcegroupstagging::Client::new(&config),
             })
         });
         Context {

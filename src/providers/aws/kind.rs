@@ -69,6 +69,11 @@ pub struct Read<'a> {
 }
 
 impl<'a> Read<'a> {
+    /// A read without the fields that cost a call each.
+    pub fn brief(selection: Selection<'a>) -> Self {
+        Self { selection, declared: None, deep: false }
+    }
+
     /// A read of few objects with all their fields.
     pub fn whole(selection: Selection<'a>) -> Self {
         Self { selection, declared: None, deep: true }
@@ -316,6 +321,16 @@ impl<K: AwsKind> Handler for Typed<K> {
     }
 
     async fn delete(&self, cx: &Context, request: &DeleteRequest, watch: &dyn Watch) -> Result<(), ApiError> {
+        // Pages and indexes may show former tags: what was given away since stays.
+        let ids = [request.object.id.clone()];
+        let Some(there) = K::read(cx, &Read::brief(Selection::Ids(&ids))).await?.into_iter().next() else {
+            return Ok(());
+        };
+        let whose = |owner: Option<&Owner>| owner.map(|o| (o.project.clone(), o.environment.clone()));
+        if whose(request.object.owner.as_ref()) != whose(Owner::from_tags(&there.tags).as_ref()) {
+            let message = format!("'{}' has got another owner since it was read", request.object.id);
+            return Err(ApiError::new(format!("{}:Delete", K::facts().service), ErrorClass::Conflict, message));
+        }
         let spec: K::Spec = decode::<K, _>(&request.object.spec)?;
         let delete = Delete { id: &request.object.id, spec: &spec, attributes: &request.object.attributes, watch };
         match K::delete(cx, &delete).await {
@@ -382,7 +397,7 @@ fn tag_changes(object: &Object, desired: &CreateRequest) -> (Tags, Vec<String>) 
 /// Reads an object right after it was written. The APIs are eventually consistent: a new object may not be seen at once.
 /// Whether an object can still be read, other than as one that is going.
 async fn is_there<K: AwsKind>(cx: &Context, id: &str) -> Result<bool, ApiError> {
-    let found = K::read(cx, &Read::whole(Selection::Ids(&[id.to_owned()]))).await?;
+    let found = K::read(cx, &Read::brief(Selection::Ids(&[id.to_owned()]))).await?;
     Ok(found.iter().any(|f| f.status != Status::Deleting))
 }
 

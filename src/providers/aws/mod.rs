@@ -14,6 +14,7 @@ pub mod logs;
 mod lookup;
 #[cfg(test)]
 mod script;
+mod tagging;
 mod words;
 
 use std::collections::BTreeMap;

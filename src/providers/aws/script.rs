@@ -1,6 +1,6 @@
 //! For tests: an endpoint that answers by the operation's name, and keeps what was asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,12 +12,24 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 
+use serde_json::{Map, Value};
+
 use super::client::{Context, Session};
+use super::kind::{AwsKind, Handler, Typed};
+use crate::model::Address;
+use crate::model::cloud::{
+    ApiError, CreateRequest, DeleteRequest, Identified, ReadRequest, Resolved, Unwatched, UpdateRequest,
+};
+use crate::model::observed::{Object, Status};
+use crate::model::ownership::Owner;
+
+/// Status and body.
+type Answer = (u16, String);
 
 /// The endpoint.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Script {
-    answers: Arc<Mutex<BTreeMap<String, Vec<(u16, String)>>>>,
+    answers: Arc<Mutex<BTreeMap<String, Vec<Answer>>>>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -37,6 +49,41 @@ impl Script {
     pub(crate) fn autoscaling(self, operation: &str, members: &str) -> Self {
         let result = format!("<{operation}Result>{members}</{operation}Result>");
         self.answer(operation, 200, &format!("<{operation}Response>{result}</{operation}Response>"))
+    }
+
+    /// Creates an object of a kind for the address `s/it`; the resource `s/other` is known by the id `other`.
+    pub(crate) async fn create<K: AwsKind>(&self, spec: Value) -> Result<Object, ApiError> {
+        Typed::<K>::default().create(&self.context(), &desired::<K>(spec), &Unwatched).await
+    }
+
+    /// Updates the object `id` from one spec to another, as the engine does for the fields that differ.
+    pub(crate) async fn update<K: AwsKind>(&self, id: &str, from: Value, to: Value) -> Result<Object, ApiError> {
+        let fields = |v: &Value| v.as_object().cloned().unwrap_or_default();
+        let (before, after) = (fields(&from), fields(&to));
+        let changed: BTreeSet<String> =
+            after.iter().filter(|(k, v)| before.get(*k) != Some(v)).map(|(k, _)| k.clone()).collect();
+        let request = UpdateRequest { desired: desired::<K>(to), object: object::<K>(id, from), changed };
+        Typed::<K>::default().update(&self.context(), &request, &Unwatched).await
+    }
+
+    /// Deletes the object `id`.
+    pub(crate) async fn delete<K: AwsKind>(&self, id: &str, spec: Value) -> Result<(), ApiError> {
+        let request = DeleteRequest { object: object::<K>(id, spec) };
+        Typed::<K>::default().delete(&self.context(), &request, &Unwatched).await
+    }
+
+    /// Reads the objects of project `p`, environment `e`, all their fields.
+    pub(crate) async fn read<K: AwsKind>(&self) -> Result<Vec<Object>, ApiError> {
+        let request = ReadRequest {
+            kind: K::NAME,
+            region: "ap-northeast-1",
+            project: "p",
+            environment: "e",
+            adopt: &[],
+            declared: &BTreeMap::new(),
+            deep: true,
+        };
+        Typed::<K>::default().read(&self.context(), &request).await
     }
 
     /// Bodies of the requests to an operation.
@@ -60,6 +107,39 @@ impl Script {
             .http_client(http_client_fn(move |_, _| connector.clone()))
             .build();
         Session::scripted(config, Duration::from_millis(1)).context("ap-northeast-1")
+    }
+}
+
+fn owner() -> Owner {
+    let address = Address::parse("s/it").unwrap();
+    Owner { project: "p".into(), environment: "e".into(), address, generation: 1, fingerprints: BTreeMap::new() }
+}
+
+fn object<K: AwsKind>(id: &str, spec: Value) -> Object {
+    Object {
+        kind: K::NAME.into(),
+        region: "ap-northeast-1".into(),
+        id: id.into(),
+        identifiers: Vec::new(),
+        owner: Some(owner()),
+        spec,
+        attributes: Map::new(),
+        status: Status::Ready,
+        unread: Vec::new(),
+    }
+}
+
+fn desired<K: AwsKind>(spec: Value) -> CreateRequest {
+    let other = Identified { id: "other".into(), attributes: Map::new() };
+    CreateRequest {
+        kind: K::NAME.into(),
+        region: "ap-northeast-1".into(),
+        spec,
+        owner: owner(),
+        tags: BTreeMap::new(),
+        name: "p-e-s-it".into(),
+        token: "token".into(),
+        resolved: Resolved::from([(Address::parse("s/other").unwrap(), other)]),
     }
 }
 

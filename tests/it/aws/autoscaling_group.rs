@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::kind_case::{Case, run};
+use crate::support::kind_case::{Case, run, run_part};
 
 #[test]
 fn autoscaling_group_creates_reads_back_changes_and_deletes() {
@@ -31,6 +31,7 @@ fn autoscaling_group_creates_reads_back_changes_and_deletes() {
             "warmup": "90s",
             "max_instance_lifetime": "7d",
             "protect_from_scale_in": false,
+            "placement_group": "near",
             "maintenance": {"min_healthy": 90, "max_healthy": 120},
             "metrics": ["GroupInServiceInstances"],
             "suspended": ["az_rebalance"],
@@ -67,6 +68,7 @@ fn autoscaling_group_creates_reads_back_changes_and_deletes() {
             "warmup": "2m",
             "max_instance_lifetime": "14d",
             "protect_from_scale_in": true,
+            "placement_group": "far",
             "maintenance": {"min_healthy": 100, "max_healthy": 150},
             "metrics": ["GroupInServiceInstances", "GroupDesiredCapacity"],
             "suspended": ["alarm_notification"],
@@ -93,6 +95,7 @@ fn autoscaling_group_creates_reads_back_changes_and_deletes() {
             ("capacity_rebalance", "updates are lost"),
             ("termination_policies", "updates are lost"),
             ("cooldown", "updates are lost"),
+            ("placement_group", "updates are lost"),
             ("hooks", "those of the creating call are not kept"),
         ],
     });
@@ -101,7 +104,7 @@ fn autoscaling_group_creates_reads_back_changes_and_deletes() {
 #[test]
 fn autoscaling_group_takes_another_template_and_a_mix_of_types() {
     let template = json!({"image": "ami-12c6146b", "instance_type": "t3.small"});
-    run(Case {
+    run_part(Case {
         kind: "autoscaling_group",
         needs: vec![
             ("t/net", "vpc", json!({"cidr": "10.4.0.0/16"})),

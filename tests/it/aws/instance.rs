@@ -77,7 +77,7 @@ fn instance_creates_reads_back_changes_and_deletes() {
             "tenancy": "default",
             "placement_group": "near",
             "cpu": {"cores": 1, "threads_per_core": 2},
-            "running": true,
+            "running": false,
             "tags": {"a": "2", "b": "3"},
         }),
         not_by_emulator: &[

@@ -17,6 +17,7 @@ fn launch_template_creates_reads_back_changes_and_deletes() {
             ("t/web", "security_group", json!({"vpc": "t/net", "description": "web"})),
             ("t/other", "security_group", json!({"vpc": "t/net", "description": "other"})),
             ("t/role", "role", json!({"trust": trust, "instance_profile": true})),
+            ("t/next", "role", json!({"trust": trust, "instance_profile": true})),
             ("t/key", "key", json!({})),
         ],
         first: json!({
@@ -58,7 +59,7 @@ fn launch_template_creates_reads_back_changes_and_deletes() {
             "instance_type": "m5.large",
             "key_name": "admin-2",
             "user_data": "#!/bin/sh\necho 2\n",
-            "role": "t/role",
+            "role": "t/next",
             "network_interfaces": [
                 {"index": 0, "public_address": true, "security_groups": ["t/web"], "delete_on_termination": true,
                     "description": "front", "ipv6_addresses": 1},

@@ -2,10 +2,21 @@
 
 use serde_json::json;
 
-use crate::support::kind_case::{Case, run};
+use crate::support::kind_case::{Case, REGION, run};
+use crate::support::moto::moto;
 
 #[test]
 fn volume_creates_reads_back_changes_and_deletes() {
+    let snapshot = moto().boto3(
+        REGION,
+        "
+import boto3
+ec2 = boto3.client('ec2')
+volume = ec2.create_volume(AvailabilityZone='us-east-1a', Size=1)['VolumeId']
+print(ec2.create_snapshot(VolumeId=volume)['SnapshotId'])
+",
+    );
+    let snapshot = snapshot.trim();
     let server = json!({"image": "ami-12c6146b", "instance_type": "t3.small", "subnet": "t/sub"});
     run(Case {
         kind: "volume",
@@ -19,9 +30,8 @@ fn volume_creates_reads_back_changes_and_deletes() {
         first: json!({
             "zone": "us-east-1a",
             "size": "20GiB",
-            "type": "gp3",
-            "iops": 3000,
-            "throughput": 125,
+            "type": "gp2",
+            "from_snapshot": snapshot,
             "encrypted": true,
             "key": "t/key",
             "multi_attach": false,
@@ -34,6 +44,7 @@ fn volume_creates_reads_back_changes_and_deletes() {
             "type": "gp3",
             "iops": 4000,
             "throughput": 250,
+            "from_snapshot": snapshot,
             "encrypted": true,
             "key": "t/key",
             "multi_attach": false,

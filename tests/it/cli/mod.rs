@@ -3,6 +3,8 @@
 mod documentation;
 mod flow;
 mod simulate;
+mod simulated_page;
+mod stop;
 mod wrong;
 
 use std::path::{Path, PathBuf};

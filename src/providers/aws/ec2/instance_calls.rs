@@ -88,6 +88,10 @@ async fn found(
             read_deep(cx, &id, field, &mut spec).await?;
         }
     }
+    if state(instance) != Some(&InstanceStateName::Running) {
+        // A stopped server has no public address for the time being, which is no difference.
+        unread.push("public_address");
+    }
     let first = instance.network_interfaces().iter().min_by_key(|n| n.attachment().and_then(|a| a.device_index()));
     Ok(Found {
         identifiers: Vec::new(),
@@ -121,7 +125,6 @@ fn observed(instance: &ApiInstance, volumes: &Volumes) -> Spec {
         instance_type: instance.instance_type().map(|t| t.as_str().to_owned()).unwrap_or_default(),
         subnet: Ref::id(instance.subnet_id().unwrap_or_default()),
         private_ip: instance.private_ip_address().map(str::to_owned),
-        // A stopped server has none for the time being, which is no difference.
         public_address: (state(instance) == Some(&InstanceStateName::Running))
             .then(|| instance.public_ip_address().is_some()),
         ipv6_addresses: interface.and_then(|n| i32::try_from(n.ipv6_addresses().len()).ok()),

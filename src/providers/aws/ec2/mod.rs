@@ -1,5 +1,6 @@
 //! EC2: networks, servers, volumes. What its kinds share: tags and filters.
 
+pub mod egress_gateway;
 pub mod elastic_ip;
 pub mod flow_log;
 pub mod instance;
@@ -9,12 +10,15 @@ pub mod launch_template;
 mod launch_template_data;
 pub mod nat_gateway;
 pub mod route_table;
+mod route_table_routes;
 pub mod security_group;
+mod security_group_rules;
 pub mod server;
 pub mod subnet;
 pub mod volume;
 pub mod vpc;
 pub mod vpc_endpoint;
+mod vpc_parts;
 
 use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, Tag, TagSpecification};
 

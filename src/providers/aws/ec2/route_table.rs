@@ -1,27 +1,28 @@
 //! `route_table`: where packets go, for the subnets that are associated with it.
 //!
 //! Routes and associations are part of it. Only `vpc` makes a new table necessary. Routes that the API makes itself are not
-//! looked at: the local one, those that a gateway endpoint adds, and propagated ones. A subnet belongs to one table: an
-//! association moves it from another one, without a gap.
+//! looked at: the local ones, those that a gateway endpoint adds, and propagated ones. A route to one of the network's own
+//! ranges takes the place of its local route (traffic through a firewall); without it the local route is back. A subnet or
+//! gateway belongs to one table: an association moves it from another one, without a gap.
 //! API: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateRouteTable.html>
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use aws_sdk_ec2::types::{ResourceType, Route as ApiRoute, RouteOrigin, RouteTable as ApiTable};
+use aws_sdk_ec2::types::{Filter, ResourceType, RouteTable as ApiTable, RouteTableAssociation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::internet_gateway::InternetGateway;
-use super::nat_gateway::NatGateway;
+use super::route_table_routes::{Route, check, from_api, is_declared, settle};
 use super::subnet::Subnet;
 use super::vpc::Vpc;
 use super::{attributes, filters, from_tags, retag, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
-use crate::model::types::{Cidr, Ref};
+use crate::model::types::Ref;
 use crate::providers::aws::client::Context;
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
 
@@ -43,6 +44,10 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-unordered" = true))]
     pub subnets: Option<Vec<Ref<Subnet>>>,
+    /// Internet gateways (or by id, virtual private gateways) whose incoming packets it leads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-unordered" = true))]
+    pub gateways: Option<Vec<Ref<InternetGateway>>>,
     /// Ids of virtual private gateways that add their routes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-unordered" = true))]
@@ -50,70 +55,6 @@ pub struct Spec {
     /// Tags.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<BTreeMap<String, String>>,
-}
-
-/// One route: one destination, one target.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "RouteTableRoute")]
-pub struct Route {
-    /// Destination: an IPv4 range, `0.0.0.0/0` for all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cidr: Option<Cidr>,
-    /// Destination: an IPv6 range, `::/0` for all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ipv6_cidr: Option<Cidr>,
-    /// Destination: id of a prefix list.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prefix_list: Option<String>,
-    /// Target: an internet gateway.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gateway: Option<Ref<InternetGateway>>,
-    /// Target: a NAT gateway.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nat_gateway: Option<Ref<NatGateway>>,
-    /// Target: id of a virtual private gateway.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub virtual_gateway: Option<String>,
-    /// Target: id of an egress-only internet gateway.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub egress_only_gateway: Option<String>,
-    /// Target: id of a network interface.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub network_interface: Option<String>,
-    /// Target: id of a transit gateway.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transit_gateway: Option<String>,
-    /// Target: id of a peering connection.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub peering: Option<String>,
-    /// Target: id of a gateway load balancer's endpoint.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub balancer_endpoint: Option<String>,
-}
-
-impl Route {
-    fn destination(&self) -> String {
-        let ranges = [self.cidr.as_ref(), self.ipv6_cidr.as_ref()];
-        let range = ranges.into_iter().flatten().next().map(|c| c.as_str().to_owned());
-        range.or_else(|| self.prefix_list.clone()).unwrap_or_default()
-    }
-
-    fn targets(&self) -> usize {
-        usize::from(self.gateway.is_some())
-            + usize::from(self.nat_gateway.is_some())
-            + [
-                &self.virtual_gateway,
-                &self.egress_only_gateway,
-                &self.network_interface,
-                &self.transit_gateway,
-                &self.peering,
-                &self.balancer_endpoint,
-            ]
-            .iter()
-            .filter(|t| t.is_some())
-            .count()
-    }
 }
 
 impl Kind for RouteTable {
@@ -164,27 +105,7 @@ impl Kind for RouteTable {
     }
 
     fn validate(spec: &Spec, problems: &mut Problems) {
-        let mut seen = Vec::new();
-        for (i, route) in spec.routes.iter().flatten().enumerate() {
-            let path = format!("routes.{i}");
-            let destinations = usize::from(route.cidr.is_some())
-                + usize::from(route.ipv6_cidr.is_some())
-                + usize::from(route.prefix_list.is_some());
-            if destinations != 1 {
-                problems.add(&path, "a route has one destination", "give one of `cidr`, `ipv6_cidr`, `prefix_list`");
-            }
-            if route.targets() != 1 {
-                problems.add(
-                    &path,
-                    "a route has one target",
-                    "give one of `gateway`, `nat_gateway`, `transit_gateway`, …",
-                );
-            }
-            if seen.contains(&route.destination()) {
-                problems.add(&path, format!("a second route to `{}`", route.destination()), "keep one of them");
-            }
-            seen.push(route.destination());
-        }
+        check(spec.routes.as_deref().unwrap_or_default(), problems);
     }
 }
 
@@ -209,9 +130,9 @@ impl AwsKind for RouteTable {
         let table = cx
             .wait(want.watch, "the route table to be seen", std::time::Duration::from_secs(120), || live(cx, &id))
             .await?;
-        settle_routes(cx, &table, want).await?;
+        settle(cx, &table, want).await?;
         settle_propagation(cx, &table, want.spec).await?;
-        settle_subnets(cx, &table, want).await?;
+        settle_associations(cx, &table, want, |_| true).await?;
         Ok(id)
     }
 
@@ -221,15 +142,12 @@ impl AwsKind for RouteTable {
             return Err(ApiError::new("ec2:DescribeRouteTables", ErrorClass::NotFound, message));
         };
         if update.changed("routes") {
-            settle_routes(cx, &table, &update.want).await?;
+            settle(cx, &table, &update.want).await?;
         }
         if update.changed("propagating_gateways") {
             settle_propagation(cx, &table, update.want.spec).await?;
         }
-        if update.changed("subnets") {
-            settle_subnets(cx, &table, &update.want).await?;
-        }
-        Ok(())
+        settle_associations(cx, &table, &update.want, |field| update.changed(field)).await
     }
 
     async fn delete(cx: &Context, delete: &Delete<'_, Spec>) -> Result<(), ApiError> {
@@ -254,21 +172,12 @@ async fn live(cx: &Context, id: &str) -> Result<Option<ApiTable>, ApiError> {
     Ok(answer.route_tables().first().cloned())
 }
 
-/// Whether a route is the user's, and not one that the API makes.
-fn is_declared(route: &ApiRoute) -> bool {
-    let endpoint =
-        route.gateway_id().is_some_and(|g| g.starts_with("vpce-")) && route.destination_prefix_list_id().is_some();
-    route.origin() != Some(&RouteOrigin::EnableVgwRoutePropagation)
-        && route.origin() != Some(&RouteOrigin::CreateRouteTable)
-        && route.gateway_id() != Some("local")
-        && !endpoint
-}
-
 fn found(cx: &Context, table: &ApiTable) -> Result<Found<Spec>, ApiError> {
     let id = table.route_table_id().unwrap_or_default().to_owned();
     let arn = format!("arn:aws:ec2:{}:{}:route-table/{id}", cx.region, table.owner_id().unwrap_or_default());
-    let routes = table.routes().iter().filter(|r| is_declared(r)).map(route).collect::<Result<Vec<_>, _>>()?;
+    let routes = table.routes().iter().filter(|r| is_declared(r)).map(from_api).collect::<Result<Vec<_>, _>>()?;
     let subnets = table.associations().iter().filter_map(|a| a.subnet_id()).map(Ref::id).collect();
+    let edges = table.associations().iter().filter_map(|a| a.gateway_id()).map(Ref::id).collect();
     let gateways = table.propagating_vgws().iter().filter_map(|g| g.gateway_id()).map(str::to_owned).collect();
     Ok(Found {
         identifiers: vec![arn.clone()],
@@ -277,6 +186,7 @@ fn found(cx: &Context, table: &ApiTable) -> Result<Found<Spec>, ApiError> {
             vpc: Ref::id(table.vpc_id().unwrap_or_default()),
             routes: Some(routes),
             subnets: Some(subnets),
+            gateways: Some(edges),
             propagating_gateways: Some(gateways),
             tags: None,
         },
@@ -285,108 +195,6 @@ fn found(cx: &Context, table: &ApiTable) -> Result<Found<Spec>, ApiError> {
         unread: Vec::new(),
         id,
     })
-}
-
-fn route(route: &ApiRoute) -> Result<Route, ApiError> {
-    let cidr = |text: Option<&str>| text.map(|t| super::vpc::parse_cidr("ec2:DescribeRouteTables", t)).transpose();
-    let gateway = route.gateway_id();
-    let of = |prefix: &str| gateway.filter(|g| g.starts_with(prefix));
-    Ok(Route {
-        cidr: cidr(route.destination_cidr_block())?,
-        ipv6_cidr: cidr(route.destination_ipv6_cidr_block())?,
-        prefix_list: route.destination_prefix_list_id().map(str::to_owned),
-        gateway: of("igw-").map(Ref::id),
-        nat_gateway: route.nat_gateway_id().map(Ref::id),
-        virtual_gateway: of("vgw-").map(str::to_owned),
-        egress_only_gateway: route.egress_only_internet_gateway_id().map(str::to_owned),
-        network_interface: route.network_interface_id().map(str::to_owned),
-        transit_gateway: route.transit_gateway_id().map(str::to_owned),
-        peering: route.vpc_peering_connection_id().map(str::to_owned),
-        balancer_endpoint: of("vpce-").map(str::to_owned),
-    })
-}
-
-/// The id of a target, whatever it is, and the route with ids in place of references.
-fn with_ids(want: &Create<'_, Spec>, route: &Route) -> Result<Route, ApiError> {
-    Ok(Route {
-        gateway: route.gateway.as_ref().map(|g| want.id(g)).transpose()?.map(Ref::id),
-        nat_gateway: route.nat_gateway.as_ref().map(|g| want.id(g)).transpose()?.map(Ref::id),
-        ..route.clone()
-    })
-}
-
-fn id_of<K>(reference: &Option<Ref<K>>) -> Option<String> {
-    match reference.as_ref()?.target() {
-        crate::model::types::Target::Id { id } => Some(id.clone()),
-        _ => None,
-    }
-}
-
-/// New routes first, then changed ones, then those that are too much.
-async fn settle_routes(cx: &Context, table: &ApiTable, want: &Create<'_, Spec>) -> Result<(), ApiError> {
-    let Some(routes) = &want.spec.routes else { return Ok(()) };
-    let id = table.route_table_id().unwrap_or_default();
-    let have = table.routes().iter().filter(|r| is_declared(r)).map(route).collect::<Result<Vec<_>, _>>()?;
-    let wanted = routes.iter().map(|r| with_ids(want, r)).collect::<Result<Vec<_>, _>>()?;
-    for route in &wanted {
-        match have.iter().find(|h| h.destination() == route.destination()) {
-            None => create_route(cx, id, route).await?,
-            Some(there) if there != route => replace_route(cx, id, route).await?,
-            Some(_) => {}
-        }
-    }
-    for old in have.iter().filter(|h| !wanted.iter().any(|w| w.destination() == h.destination())) {
-        let request = cx
-            .ec2()
-            .delete_route()
-            .route_table_id(id)
-            .set_destination_cidr_block(old.cidr.as_ref().map(ToString::to_string))
-            .set_destination_ipv6_cidr_block(old.ipv6_cidr.as_ref().map(ToString::to_string))
-            .set_destination_prefix_list_id(old.prefix_list.clone());
-        match cx.call("ec2:DeleteRoute", request.send()).await {
-            Err(e) if e.class == ErrorClass::NotFound => {}
-            other => {
-                other?;
-            }
-        }
-    }
-    Ok(())
-}
-
-async fn create_route(cx: &Context, id: &str, route: &Route) -> Result<(), ApiError> {
-    let request = cx
-        .ec2()
-        .create_route()
-        .route_table_id(id)
-        .set_destination_cidr_block(route.cidr.as_ref().map(ToString::to_string))
-        .set_destination_ipv6_cidr_block(route.ipv6_cidr.as_ref().map(ToString::to_string))
-        .set_destination_prefix_list_id(route.prefix_list.clone())
-        .set_gateway_id(id_of(&route.gateway).or_else(|| route.virtual_gateway.clone()))
-        .set_nat_gateway_id(id_of(&route.nat_gateway))
-        .set_egress_only_internet_gateway_id(route.egress_only_gateway.clone())
-        .set_network_interface_id(route.network_interface.clone())
-        .set_transit_gateway_id(route.transit_gateway.clone())
-        .set_vpc_peering_connection_id(route.peering.clone())
-        .set_vpc_endpoint_id(route.balancer_endpoint.clone());
-    cx.call("ec2:CreateRoute", request.send()).await.map(|_| ())
-}
-
-async fn replace_route(cx: &Context, id: &str, route: &Route) -> Result<(), ApiError> {
-    let request = cx
-        .ec2()
-        .replace_route()
-        .route_table_id(id)
-        .set_destination_cidr_block(route.cidr.as_ref().map(ToString::to_string))
-        .set_destination_ipv6_cidr_block(route.ipv6_cidr.as_ref().map(ToString::to_string))
-        .set_destination_prefix_list_id(route.prefix_list.clone())
-        .set_gateway_id(id_of(&route.gateway).or_else(|| route.virtual_gateway.clone()))
-        .set_nat_gateway_id(id_of(&route.nat_gateway))
-        .set_egress_only_internet_gateway_id(route.egress_only_gateway.clone())
-        .set_network_interface_id(route.network_interface.clone())
-        .set_transit_gateway_id(route.transit_gateway.clone())
-        .set_vpc_peering_connection_id(route.peering.clone())
-        .set_vpc_endpoint_id(route.balancer_endpoint.clone());
-    cx.call("ec2:ReplaceRoute", request.send()).await.map(|_| ())
 }
 
 async fn settle_propagation(cx: &Context, table: &ApiTable, spec: &Spec) -> Result<(), ApiError> {
@@ -404,51 +212,88 @@ async fn settle_propagation(cx: &Context, table: &ApiTable, spec: &Spec) -> Resu
     Ok(())
 }
 
-/// Associates the subnets wanted; one that has another table moves over.
-async fn settle_subnets(cx: &Context, table: &ApiTable, want: &Create<'_, Spec>) -> Result<(), ApiError> {
-    let Some(subnets) = &want.spec.subnets else { return Ok(()) };
+/// What a table can be associated with.
+#[derive(Clone, Copy)]
+enum End {
+    Subnet,
+    Gateway,
+}
+
+impl End {
+    fn of(self, association: &RouteTableAssociation) -> Option<&str> {
+        match self {
+            Self::Subnet => association.subnet_id(),
+            Self::Gateway => association.gateway_id(),
+        }
+    }
+
+    fn filter(self) -> &'static str {
+        match self {
+            Self::Subnet => "association.subnet-id",
+            Self::Gateway => "association.gateway-id",
+        }
+    }
+}
+
+async fn settle_associations(
+    cx: &Context,
+    table: &ApiTable,
+    want: &Create<'_, Spec>,
+    changed: impl Fn(&str) -> bool,
+) -> Result<(), ApiError> {
+    if let Some(subnets) = want.spec.subnets.as_ref().filter(|_| changed("subnets")) {
+        settle_ends(cx, table, End::Subnet, &want.ids(subnets)?).await?;
+    }
+    if let Some(gateways) = want.spec.gateways.as_ref().filter(|_| changed("gateways")) {
+        settle_ends(cx, table, End::Gateway, &want.ids(gateways)?).await?;
+    }
+    Ok(())
+}
+
+/// Associates what is wanted; what has another table moves over.
+async fn settle_ends(cx: &Context, table: &ApiTable, end: End, wanted: &[String]) -> Result<(), ApiError> {
     let id = table.route_table_id().unwrap_or_default();
-    let wanted = want.ids(subnets)?;
     let have: BTreeMap<&str, &str> =
-        table.associations().iter().filter_map(|a| Some((a.subnet_id()?, a.route_table_association_id()?))).collect();
-    let new: Vec<&String> = wanted.iter().filter(|w| !have.contains_key(w.as_str())).collect();
+        table.associations().iter().filter_map(|a| Some((end.of(a)?, a.route_table_association_id()?))).collect();
+    let new: Vec<String> = wanted.iter().filter(|w| !have.contains_key(w.as_str())).cloned().collect();
     if !new.is_empty() {
-        let elsewhere = associations_of(cx, &new).await?;
-        for subnet in new {
-            match elsewhere.get(subnet) {
+        let elsewhere = associations_of(cx, end, &new).await?;
+        for new in &new {
+            match elsewhere.get(new) {
                 Some(association) => {
                     let request =
                         cx.ec2().replace_route_table_association().association_id(association).route_table_id(id);
                     cx.call("ec2:ReplaceRouteTableAssociation", request.send()).await?;
                 }
                 None => {
-                    let request = cx.ec2().associate_route_table().route_table_id(id).subnet_id(subnet);
+                    let request = cx.ec2().associate_route_table().route_table_id(id);
+                    let request = match end {
+                        End::Subnet => request.subnet_id(new),
+                        End::Gateway => request.gateway_id(new),
+                    };
                     cx.call("ec2:AssociateRouteTable", request.send()).await?;
                 }
             }
         }
     }
-    for (subnet, association) in have {
-        if !wanted.iter().any(|w| w == subnet) {
+    for (old, association) in have {
+        if !wanted.iter().any(|w| w == old) {
             disassociate(cx, association).await?;
         }
     }
     Ok(())
 }
 
-/// Associations of subnets with any table.
-async fn associations_of(cx: &Context, subnets: &[&String]) -> Result<BTreeMap<String, String>, ApiError> {
-    let filter = aws_sdk_ec2::types::Filter::builder()
-        .name("association.subnet-id")
-        .set_values(Some(subnets.iter().map(|s| (*s).clone()).collect()))
-        .build();
+/// Associations with any table.
+async fn associations_of(cx: &Context, end: End, of: &[String]) -> Result<BTreeMap<String, String>, ApiError> {
+    let filter = Filter::builder().name(end.filter()).set_values(Some(of.to_vec())).build();
     let request = cx.ec2().describe_route_tables().filters(filter);
     let pages = cx.pages("ec2:DescribeRouteTables", request.into_paginator().send()).await?;
     Ok(pages
         .iter()
         .flat_map(|p| p.route_tables())
         .flat_map(|t| t.associations())
-        .filter_map(|a| Some((a.subnet_id()?.to_owned(), a.route_table_association_id()?.to_owned())))
+        .filter_map(|a| Some((end.of(a)?.to_owned(), a.route_table_association_id()?.to_owned())))
         .collect())
 }
 
@@ -457,5 +302,51 @@ async fn disassociate(cx: &Context, association: &str) -> Result<(), ApiError> {
     match cx.call("ec2:DisassociateRouteTable", request.send()).await {
         Err(e) if e.class == ErrorClass::NotFound => Ok(()),
         other => other.map(|_| ()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::aws::script::Script;
+
+    fn table(id: &str, associations: &str, propagating: &str) -> String {
+        format!(
+            "<routeTableSet><item><routeTableId>{id}</routeTableId><vpcId>vpc-1</vpcId>\
+             <associationSet>{associations}</associationSet><propagatingVgwSet>{propagating}</propagatingVgwSet>\
+             </item></routeTableSet>"
+        )
+    }
+
+    fn association(id: &str, gateway: &str) -> String {
+        format!("<item><routeTableAssociationId>{id}</routeTableAssociationId><gatewayId>{gateway}</gatewayId></item>")
+    }
+
+    #[tokio::test]
+    async fn a_gateway_moves_over_from_another_table_and_one_that_is_not_wanted_goes() {
+        let script = Script::default()
+            .ec2("DescribeRouteTables", &table("rtb-1", &association("a-1", "igw-old"), ""))
+            .ec2("DescribeRouteTables", &table("rtb-2", &association("a-2", "igw-new"), ""))
+            .ec2("DescribeRouteTables", &table("rtb-1", &association("a-3", "igw-new"), ""))
+            .ec2("ReplaceRouteTableAssociation", "")
+            .ec2("DisassociateRouteTable", "");
+        let with = |gateway: &str| json!({"vpc": {"id": "vpc-1"}, "gateways": [{"id": gateway}]});
+        let object = script.update::<RouteTable>("rtb-1", with("igw-old"), with("igw-new")).await.unwrap();
+        assert!(script.asked("ReplaceRouteTableAssociation").join("").contains("AssociationId=a-2"));
+        assert!(script.asked("DisassociateRouteTable").join("").contains("AssociationId=a-1"));
+        assert_eq!(object.spec["gateways"], json!([{"id": "igw-new"}]));
+        assert_eq!(object.spec["subnets"], json!([]));
+    }
+
+    #[tokio::test]
+    async fn propagation_is_switched_on_and_off_by_gateway() {
+        let script = Script::default()
+            .ec2("DescribeRouteTables", &table("rtb-1", "", "<item><gatewayId>vgw-1</gatewayId></item>"))
+            .ec2("EnableVgwRoutePropagation", "")
+            .ec2("DisableVgwRoutePropagation", "");
+        let with = |gateway: &str| json!({"vpc": {"id": "vpc-1"}, "propagating_gateways": [gateway]});
+        script.update::<RouteTable>("rtb-1", with("vgw-1"), with("vgw-2")).await.unwrap();
+        assert!(script.asked("EnableVgwRoutePropagation").join("").contains("GatewayId=vgw-2"));
+        assert!(script.asked("DisableVgwRoutePropagation").join("").contains("GatewayId=vgw-1"));
     }
 }

@@ -4,25 +4,25 @@
 //! away again. A new group lets everything out; that rule goes unless `egress` is left out. Rules are kept in one form,
 //! one source a rule, in order, so that the API's grouping never shows as a difference. Rules that are wanted are added
 //! before others are removed. Two groups can't name each other (their order would be a circle): put the rule of one into a
-//! third group. Description and network make a new group necessary.
+//! third group. Description, name and network make a new group necessary; a name of one's own stands in its way, since two
+//! groups of a network can't share one: change it too, or let the replacement delete first.
 //! API: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html>
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use aws_sdk_ec2::types::{
-    IpPermission, IpRange, Ipv6Range, PrefixListId, ResourceType, SecurityGroup as ApiGroup, UserIdGroupPair,
-};
+use aws_sdk_ec2::types::{ResourceType, SecurityGroup as ApiGroup};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::security_group_rules::{Rule, canonical, check_ports, rules, settle, split};
 use super::vpc::Vpc;
 use super::{attributes, filters, from_tags, retag, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
-use crate::model::types::{Cidr, Ref, Target};
+use crate::model::types::Ref;
 use crate::providers::aws::client::Context;
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
 
@@ -36,6 +36,10 @@ pub struct Spec {
     /// The network.
     #[schemars(extend("x-change" = "replace"))]
     pub vpc: Ref<Vpc>,
+    /// Its name, 255 characters at most; derived from the address if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255), extend("x-change" = "replace"))]
+    pub name: Option<String>,
     /// What it is for; 255 ASCII characters at most.
     #[schemars(length(min = 1, max = 255), extend("x-change" = "replace"))]
     pub description: String,
@@ -50,108 +54,6 @@ pub struct Spec {
     /// Tags.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<BTreeMap<String, String>>,
-}
-
-/// A rule: a protocol, ports, and where from or to. Several sources in one rule stand for one rule each.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "SecurityGroupRule")]
-pub struct Rule {
-    /// `tcp`, `udp`, `icmp`, `icmpv6`, `all`, or the protocol's number.
-    pub protocol: String,
-    /// A port, or a range `8000-8010`; for ICMP `type` or `type-code`; left out, all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ports: Option<String>,
-    /// IPv4 ranges.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cidrs: Option<Vec<Cidr>>,
-    /// IPv6 ranges.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ipv6_cidrs: Option<Vec<Cidr>>,
-    /// Ids of prefix lists.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prefix_lists: Option<Vec<String>>,
-    /// Other groups.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub groups: Option<Vec<Ref<SecurityGroup>>>,
-    /// The group itself.
-    #[serde(default, rename = "self", skip_serializing_if = "Option::is_none")]
-    pub itself: Option<bool>,
-    /// What it is for; 255 characters at most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 255))]
-    pub description: Option<String>,
-}
-
-/// Reads rules in any grouping, and gives one source a rule, in order, each once.
-fn canonical<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Rule>>, D::Error> {
-    Ok(Option::<Vec<Rule>>::deserialize(deserializer)?.map(split))
-}
-
-fn split(rules: Vec<Rule>) -> Vec<Rule> {
-    let mut out: Vec<Rule> = Vec::new();
-    for rule in rules {
-        let protocol = match rule.protocol.to_ascii_lowercase().as_str() {
-            "-1" | "all" => "all".to_owned(),
-            "6" => "tcp".to_owned(),
-            "17" => "udp".to_owned(),
-            "1" => "icmp".to_owned(),
-            "58" => "icmpv6".to_owned(),
-            other => other.to_owned(),
-        };
-        let ports = rule.ports.as_deref().map(|p| p.replace(' ', "")).filter(|p| !p.is_empty() && protocol != "all");
-        let base = Rule { protocol, ports: ports.map(short), description: rule.description, ..Rule::default() };
-        out.extend(rule.cidrs.into_iter().flatten().map(|c| Rule { cidrs: Some(vec![c]), ..base.clone() }));
-        out.extend(rule.ipv6_cidrs.into_iter().flatten().map(|c| Rule { ipv6_cidrs: Some(vec![c]), ..base.clone() }));
-        out.extend(
-            rule.prefix_lists.into_iter().flatten().map(|p| Rule { prefix_lists: Some(vec![p]), ..base.clone() }),
-        );
-        out.extend(rule.groups.into_iter().flatten().map(|g| Rule { groups: Some(vec![g]), ..base.clone() }));
-        if rule.itself == Some(true) {
-            out.push(Rule { itself: Some(true), ..base.clone() });
-        }
-    }
-    out.sort_by_cached_key(|r| serde_json::to_string(r).unwrap_or_default());
-    out.dedup();
-    out
-}
-
-/// `443-443` is `443`; `0-65535` stays, since it is not the same as all.
-fn short(ports: String) -> String {
-    match ports.split_once('-') {
-        Some((a, b)) if a == b => a.to_owned(),
-        _ => ports,
-    }
-}
-
-/// From and to in the API's form; -1 for all.
-fn bounds(rule: &Rule) -> (Option<i32>, Option<i32>) {
-    if rule.protocol == "all" {
-        return (None, None);
-    }
-    let icmp = rule.protocol.starts_with("icmp");
-    match rule.ports.as_deref() {
-        None if icmp => (Some(-1), Some(-1)),
-        None if matches!(rule.protocol.as_str(), "tcp" | "udp") => (Some(0), Some(65_535)),
-        None => (None, None),
-        Some(ports) => match ports.split_once('-') {
-            Some((from, to)) => (from.parse().ok(), to.parse().ok()),
-            None if icmp => (ports.parse().ok(), Some(-1)),
-            None => (ports.parse().ok(), ports.parse().ok()),
-        },
-    }
-}
-
-/// The text for from and to of the API.
-fn ports_of(protocol: &str, from: Option<i32>, to: Option<i32>) -> Option<String> {
-    let (from, to) = (from?, to?);
-    if protocol == "all" || from == -1 && to == -1 || matches!(protocol, "tcp" | "udp") && from == 0 && to == 65_535 {
-        return None;
-    }
-    if protocol.starts_with("icmp") {
-        return Some(if to == -1 { from.to_string() } else { format!("{from}-{to}") });
-    }
-    Some(if from == to { from.to_string() } else { format!("{from}-{to}") })
 }
 
 impl Kind for SecurityGroup {
@@ -181,11 +83,13 @@ impl Kind for SecurityGroup {
                     "ec2:CreateTags",
                     "ec2:AuthorizeSecurityGroupIngress",
                     "ec2:AuthorizeSecurityGroupEgress",
+                    "ec2:DescribeSecurityGroupRules",
                     "ec2:RevokeSecurityGroupEgress",
                 ],
                 update: &[
                     "ec2:AuthorizeSecurityGroupIngress",
                     "ec2:AuthorizeSecurityGroupEgress",
+                    "ec2:DescribeSecurityGroupRules",
                     "ec2:RevokeSecurityGroupIngress",
                     "ec2:RevokeSecurityGroupEgress",
                     "ec2:UpdateSecurityGroupRuleDescriptionsIngress",
@@ -212,36 +116,14 @@ impl Kind for SecurityGroup {
                 "write it in English letters, or put the text into a tag",
             );
         }
+        if let Some(name) = spec.name.as_deref().filter(|n| n.starts_with("sg-") || *n == "default") {
+            problems.add("name", format!("the API keeps `{name}` for itself"), "take another name");
+        }
         for (direction, rules) in [("ingress", &spec.ingress), ("egress", &spec.egress)] {
             for rule in rules.iter().flatten() {
                 check_ports(direction, rule, problems);
             }
         }
-    }
-}
-
-fn check_ports(direction: &str, rule: &Rule, problems: &mut Problems) {
-    let known = matches!(rule.protocol.as_str(), "tcp" | "udp" | "icmp" | "icmpv6" | "all")
-        || rule.protocol.parse::<u8>().is_ok()
-        || crate::model::value::is_unknown_text(&rule.protocol);
-    if !known {
-        problems.add(
-            direction,
-            format!("unknown protocol `{}`", rule.protocol),
-            "there is: tcp, udp, icmp, icmpv6, all, or a number",
-        );
-    }
-    let Some(ports) = rule.ports.as_deref().filter(|p| !crate::model::value::is_unknown_text(p)) else { return };
-    let (from, to) = bounds(rule);
-    let good = match (from, to) {
-        (Some(from), Some(to)) if rule.protocol.starts_with("icmp") => {
-            from >= -1 && to >= -1 && from <= 255 && to <= 255
-        }
-        (Some(from), Some(to)) => (0..=65_535).contains(&from) && from <= to && to <= 65_535,
-        _ => false,
-    };
-    if !good {
-        problems.add(direction, format!("`{ports}` is no port and no range of ports"), "write 443, or 8000-8010");
     }
 }
 
@@ -258,7 +140,7 @@ impl AwsKind for SecurityGroup {
         let request = cx
             .ec2()
             .create_security_group()
-            .group_name(want.name)
+            .group_name(want.spec.name.as_deref().unwrap_or(want.name))
             .description(&want.spec.description)
             .vpc_id(want.id(&want.spec.vpc)?)
             .tag_specifications(tag_specification(ResourceType::SecurityGroup, want.tags));
@@ -267,8 +149,7 @@ impl AwsKind for SecurityGroup {
         let group = cx
             .wait(want.watch, "the security group to be seen", std::time::Duration::from_secs(120), || live(cx, &id))
             .await?;
-        settle(cx, &group, want, false).await?;
-        settle(cx, &group, want, true).await?;
+        settle_both(cx, &group, want, |_| true).await?;
         Ok(id)
     }
 
@@ -277,13 +158,7 @@ impl AwsKind for SecurityGroup {
             let message = format!("the security group '{}' does not exist", update.id);
             return Err(ApiError::new("ec2:DescribeSecurityGroups", ErrorClass::NotFound, message));
         };
-        if update.changed("ingress") {
-            settle(cx, &group, &update.want, false).await?;
-        }
-        if update.changed("egress") {
-            settle(cx, &group, &update.want, true).await?;
-        }
-        Ok(())
+        settle_both(cx, &group, &update.want, |field| update.changed(field)).await
     }
 
     async fn delete(cx: &Context, delete: &Delete<'_, Spec>) -> Result<(), ApiError> {
@@ -314,6 +189,7 @@ fn found(cx: &Context, group: &ApiGroup) -> Result<Found<Spec>, ApiError> {
         attributes: attributes([("id", json!(id)), ("arn", json!(arn)), ("name", json!(group.group_name()))]),
         spec: Spec {
             vpc: Ref::id(group.vpc_id().unwrap_or_default()),
+            name: group.group_name().map(str::to_owned),
             description: group.description().unwrap_or_default().to_owned(),
             ingress: Some(rules(group.ip_permissions(), &id)?),
             egress: Some(rules(group.ip_permissions_egress(), &id)?),
@@ -324,46 +200,6 @@ fn found(cx: &Context, group: &ApiGroup) -> Result<Found<Spec>, ApiError> {
         unread: Vec::new(),
         id,
     })
-}
-
-/// The API's permissions as rules, one source each. `own` is the id of the group itself.
-fn rules(permissions: &[IpPermission], own: &str) -> Result<Vec<Rule>, ApiError> {
-    let operation = "ec2:DescribeSecurityGroups";
-    let mut out = Vec::new();
-    for permission in permissions {
-        let protocol = match permission.ip_protocol().unwrap_or("-1") {
-            "-1" => "all",
-            "58" => "icmpv6",
-            other => other,
-        };
-        let base = Rule {
-            protocol: protocol.to_owned(),
-            ports: ports_of(protocol, permission.from_port(), permission.to_port()),
-            ..Rule::default()
-        };
-        let text = |d: Option<&str>| d.filter(|d| !d.is_empty()).map(str::to_owned);
-        for range in permission.ip_ranges() {
-            let cidr = super::vpc::parse_cidr(operation, range.cidr_ip().unwrap_or_default())?;
-            out.push(Rule { cidrs: Some(vec![cidr]), description: text(range.description()), ..base.clone() });
-        }
-        for range in permission.ipv6_ranges() {
-            let cidr = super::vpc::parse_cidr(operation, range.cidr_ipv6().unwrap_or_default())?;
-            out.push(Rule { ipv6_cidrs: Some(vec![cidr]), description: text(range.description()), ..base.clone() });
-        }
-        for list in permission.prefix_list_ids() {
-            let id = list.prefix_list_id().unwrap_or_default().to_owned();
-            out.push(Rule { prefix_lists: Some(vec![id]), description: text(list.description()), ..base.clone() });
-        }
-        for pair in permission.user_id_group_pairs() {
-            let id = pair.group_id().unwrap_or_default();
-            let rule = Rule { description: text(pair.description()), ..base.clone() };
-            out.push(match id == own {
-                true => Rule { itself: Some(true), ..rule },
-                false => Rule { groups: Some(vec![Ref::id(id)]), ..rule },
-            });
-        }
-    }
-    Ok(split(out))
 }
 
 /// Rules with ids in place of references, `self` as the group's own id.
@@ -377,147 +213,25 @@ fn with_ids(want: &Create<'_, Spec>, rules: &[Rule]) -> Result<Vec<Rule>, ApiErr
     Ok(split(out))
 }
 
-/// What makes two rules the same to the API: all but the description.
-fn identity(rule: &Rule) -> String {
-    serde_json::to_string(&Rule { description: None, ..rule.clone() }).unwrap_or_default()
-}
-
-fn permission(rule: &Rule, own: &str) -> IpPermission {
-    let (from, to) = bounds(rule);
-    let description = rule.description.clone();
-    let mut builder = IpPermission::builder()
-        .ip_protocol(if rule.protocol == "all" { "-1" } else { &rule.protocol })
-        .set_from_port(from)
-        .set_to_port(to);
-    for cidr in rule.cidrs.iter().flatten() {
-        builder =
-            builder.ip_ranges(IpRange::builder().cidr_ip(cidr.as_str()).set_description(description.clone()).build());
+/// Settles the rules of the directions that are declared and `changed`.
+async fn settle_both(
+    cx: &Context,
+    group: &ApiGroup,
+    want: &Create<'_, Spec>,
+    changed: impl Fn(&str) -> bool,
+) -> Result<(), ApiError> {
+    if let Some(rules) = want.spec.ingress.as_ref().filter(|_| changed("ingress")) {
+        settle(cx, group, &with_ids(want, rules)?, false).await?;
     }
-    for cidr in rule.ipv6_cidrs.iter().flatten() {
-        let range = Ipv6Range::builder().cidr_ipv6(cidr.as_str()).set_description(description.clone()).build();
-        builder = builder.ipv6_ranges(range);
+    if let Some(rules) = want.spec.egress.as_ref().filter(|_| changed("egress")) {
+        settle(cx, group, &with_ids(want, rules)?, true).await?;
     }
-    for list in rule.prefix_lists.iter().flatten() {
-        let list = PrefixListId::builder().prefix_list_id(list).set_description(description.clone()).build();
-        builder = builder.prefix_list_ids(list);
-    }
-    let others = rule.groups.iter().flatten().filter_map(|g| match g.target() {
-        Target::Id { id } => Some(id.as_str()),
-        Target::Owned(_) | Target::Tags { .. } => None,
-    });
-    for group in others.chain(rule.itself.filter(|i| *i).map(|_| own)) {
-        let pair = UserIdGroupPair::builder().group_id(group).set_description(description.clone()).build();
-        builder = builder.user_id_group_pairs(pair);
-    }
-    builder.build()
-}
-
-/// Adds what is wanted, changes descriptions, then removes what is too much.
-async fn settle(cx: &Context, group: &ApiGroup, want: &Create<'_, Spec>, egress: bool) -> Result<(), ApiError> {
-    let declared = if egress { &want.spec.egress } else { &want.spec.ingress };
-    let Some(declared) = declared else { return Ok(()) };
-    let id = group.group_id().unwrap_or_default();
-    let live = if egress { group.ip_permissions_egress() } else { group.ip_permissions() };
-    let have = rules(live, id)?;
-    let wanted = with_ids(want, declared)?;
-    let have_ids: BTreeSet<String> = have.iter().map(identity).collect();
-    let want_ids: BTreeSet<String> = wanted.iter().map(identity).collect();
-    let to_api = |rules: Vec<&Rule>| -> Vec<IpPermission> { rules.into_iter().map(|r| permission(r, id)).collect() };
-    let add = to_api(wanted.iter().filter(|r| !have_ids.contains(&identity(r))).collect());
-    let described = to_api(
-        wanted
-            .iter()
-            .filter(|r| r.description.is_some())
-            .filter(|r| have.iter().any(|h| identity(h) == identity(r) && h.description != r.description))
-            .collect(),
-    );
-    let remove = to_api(have.iter().filter(|r| !want_ids.contains(&identity(r))).collect());
-    authorize(cx, id, add, egress).await?;
-    describe(cx, id, described, egress).await?;
-    revoke(cx, id, remove, egress).await
-}
-
-async fn authorize(cx: &Context, id: &str, rules: Vec<IpPermission>, egress: bool) -> Result<(), ApiError> {
-    if rules.is_empty() {
-        return Ok(());
-    }
-    let outcome = if egress {
-        let request = cx.ec2().authorize_security_group_egress().group_id(id).set_ip_permissions(Some(rules));
-        cx.call("ec2:AuthorizeSecurityGroupEgress", request.send()).await.map(|_| ())
-    } else {
-        let request = cx.ec2().authorize_security_group_ingress().group_id(id).set_ip_permissions(Some(rules));
-        cx.call("ec2:AuthorizeSecurityGroupIngress", request.send()).await.map(|_| ())
-    };
-    match outcome {
-        // A run that ended early added it already.
-        Err(e) if e.code.as_deref() == Some("InvalidPermission.Duplicate") => Ok(()),
-        other => other,
-    }
-}
-
-async fn describe(cx: &Context, id: &str, rules: Vec<IpPermission>, egress: bool) -> Result<(), ApiError> {
-    if rules.is_empty() {
-        return Ok(());
-    }
-    if egress {
-        let request =
-            cx.ec2().update_security_group_rule_descriptions_egress().group_id(id).set_ip_permissions(Some(rules));
-        return cx.call("ec2:UpdateSecurityGroupRuleDescriptionsEgress", request.send()).await.map(|_| ());
-    }
-    let request =
-        cx.ec2().update_security_group_rule_descriptions_ingress().group_id(id).set_ip_permissions(Some(rules));
-    cx.call("ec2:UpdateSecurityGroupRuleDescriptionsIngress", request.send()).await.map(|_| ())
-}
-
-async fn revoke(cx: &Context, id: &str, rules: Vec<IpPermission>, egress: bool) -> Result<(), ApiError> {
-    if rules.is_empty() {
-        return Ok(());
-    }
-    let outcome = if egress {
-        let request = cx.ec2().revoke_security_group_egress().group_id(id).set_ip_permissions(Some(rules));
-        cx.call("ec2:RevokeSecurityGroupEgress", request.send()).await.map(|_| ())
-    } else {
-        let request = cx.ec2().revoke_security_group_ingress().group_id(id).set_ip_permissions(Some(rules));
-        cx.call("ec2:RevokeSecurityGroupIngress", request.send()).await.map(|_| ())
-    };
-    match outcome {
-        Err(e) if e.class == ErrorClass::NotFound => Ok(()),
-        other => other,
-    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn rules_of(value: serde_json::Value) -> Vec<Rule> {
-        split(serde_json::from_value(value).unwrap())
-    }
-
-    #[test]
-    fn the_grouping_of_rules_is_no_difference() {
-        let grouped = rules_of(json!([{"protocol": "TCP", "ports": "443-443", "cidrs": ["10.0.0.0/8", "0.0.0.0/0"]}]));
-        let single = rules_of(json!([
-            {"protocol": "6", "ports": "443", "cidrs": ["0.0.0.0/0"]},
-            {"protocol": "tcp", "ports": "443", "cidrs": ["10.0.0.0/8"]},
-        ]));
-        assert_eq!(grouped, single);
-        assert_eq!(grouped.len(), 2);
-    }
-
-    #[test]
-    fn rules_survive_the_api_form() {
-        let all = rules_of(json!([
-            {"protocol": "all", "cidrs": ["0.0.0.0/0"]},
-            {"protocol": "tcp", "ports": "8000-8010", "self": true, "description": "x"},
-            {"protocol": "tcp", "ipv6_cidrs": ["::/0"]},
-            {"protocol": "icmp", "ports": "8", "cidrs": ["10.0.0.0/8"]},
-            {"protocol": "udp", "ports": "53", "groups": [{"id": "sg-2"}]},
-            {"protocol": "tcp", "ports": "443", "prefix_lists": ["pl-1"]},
-        ]));
-        let api: Vec<IpPermission> = all.iter().map(|r| permission(r, "sg-1")).collect();
-        assert_eq!(rules(&api, "sg-1").unwrap(), all);
-    }
 
     #[test]
     fn wrong_ports_and_protocols_are_named() {

@@ -1,14 +1,18 @@
 //! `vpc_endpoint`: a private way from a network to a service of AWS.
 //!
 //! A gateway endpoint (S3, DynamoDB) adds routes to route tables; an interface endpoint stands in subnets with an address
-//! and security groups. Network, service and type make a new endpoint necessary.
+//! and security groups; a gateway load balancer's endpoint stands in one subnet and is the target of routes. Network, service
+//! and type make a new endpoint necessary.
 //! API: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVpcEndpoint.html>
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_sdk_ec2::types::{ResourceType, State, VpcEndpoint as ApiEndpoint, VpcEndpointType};
+use aws_sdk_ec2::types::{
+    DnsOptionsSpecification, DnsRecordIpType, Filter, IpAddressType, ResourceType, State, VpcEndpoint as ApiEndpoint,
+    VpcEndpointType,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -18,12 +22,13 @@ use super::security_group::SecurityGroup;
 use super::subnet::Subnet;
 use super::vpc::Vpc;
 use super::{attributes, filters, from_tags, retag, tag_specification};
-use crate::model::cloud::{ApiError, ErrorClass};
+use crate::model::cloud::{ApiError, ErrorClass, Watch};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
 use crate::model::types::{PolicyDocument, Ref};
 use crate::providers::aws::client::Context;
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
+use crate::providers::aws::words::words;
 
 /// The kind `vpc_endpoint`.
 pub struct VpcEndpoint;
@@ -38,6 +43,10 @@ pub struct Spec {
     /// The service: a short name such as `s3`, `ssm` or `logs` for one of AWS in this region, or a whole name.
     #[schemars(extend("x-change" = "replace"))]
     pub service: String,
+    /// Region of the service, if it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-change" = "replace"))]
+    pub service_region: Option<String>,
     /// How the service is reached.
     #[serde(rename = "type")]
     #[schemars(extend("x-change" = "replace"))]
@@ -58,6 +67,15 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-change" = "interrupts"))]
     pub private_dns: Option<bool>,
+    /// Which addresses it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<EndpointAddresses>,
+    /// How its names are answered (interface endpoints; gateway endpoints that follow one).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<EndpointDns>,
+    /// Whether saiken accepts the connection at its other end: for a service of the same account that waits for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept: Option<bool>,
     /// What may be done through it; everything, if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyDocument>,
@@ -76,6 +94,46 @@ pub enum EndpointType {
     Interface,
     /// By a gateway load balancer.
     GatewayLoadBalancer,
+}
+
+words! {
+    /// Addresses of an endpoint.
+    EndpointAddresses {
+        /// IPv4.
+        Ipv4 = "ipv4",
+        /// IPv6.
+        Ipv6 = "ipv6",
+        /// Both.
+        Dualstack = "dualstack",
+    }
+}
+
+/// How the names of an endpoint are answered.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "VpcEndpointDns")]
+pub struct EndpointDns {
+    /// Which records there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<EndpointRecords>,
+    /// Whether only queries that come in over a resolver endpoint are led to it, and those of the network itself to the
+    /// gateway endpoint (S3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inbound_resolver_only: Option<bool>,
+}
+
+words! {
+    /// Records for the names of an endpoint.
+    EndpointRecords {
+        /// A records.
+        Ipv4 = "ipv4",
+        /// AAAA records.
+        Ipv6 = "ipv6",
+        /// Both.
+        Dualstack = "dualstack",
+        /// As the service says.
+        ServiceDefined = "service-defined",
+    }
 }
 
 impl EndpointType {
@@ -112,13 +170,21 @@ impl Kind for VpcEndpoint {
             attributes: const {
                 &[
                     Attribute::stable("id", "Id, vpce-…"),
+                    Attribute::stable("arn", "ARN"),
                     Attribute::stable("dns_name", "First of its host names (interface endpoints)"),
+                    Attribute::stable("hosted_zone_id", "Hosted zone of that name"),
+                    Attribute::stable("prefix_list_id", "Prefix list of the service's ranges (gateway endpoints)"),
                 ]
             },
             permissions: Permissions {
-                read: &["ec2:DescribeVpcEndpoints"],
-                create: &["ec2:CreateVpcEndpoint", "ec2:CreateTags"],
-                update: &["ec2:ModifyVpcEndpoint", "ec2:CreateTags", "ec2:DeleteTags"],
+                read: &["ec2:DescribeVpcEndpoints", "ec2:DescribePrefixLists"],
+                create: &["ec2:CreateVpcEndpoint", "ec2:CreateTags", "ec2:AcceptVpcEndpointConnections"],
+                update: &[
+                    "ec2:ModifyVpcEndpoint",
+                    "ec2:AcceptVpcEndpointConnections",
+                    "ec2:CreateTags",
+                    "ec2:DeleteTags",
+                ],
                 delete: &["ec2:DeleteVpcEndpoints"],
             },
             name_limit: 0,
@@ -135,19 +201,31 @@ impl Kind for VpcEndpoint {
             let short = spec.service.rsplit('.').next().unwrap_or_default();
             problems.add("service", "the region is put in by itself", format!("write `{short}`"));
         }
-        let gateway = spec.endpoint_type == EndpointType::Gateway;
-        let interface = [
-            ("subnets", spec.subnets.is_some()),
-            ("security_groups", spec.security_groups.is_some()),
-            ("private_dns", spec.private_dns.is_some()),
-        ];
-        for (field, given) in interface {
-            if gateway && given {
-                problems.add(field, "a gateway endpoint has none", "remove it, or use `type: interface`");
+        let (gateway, interface) =
+            (spec.endpoint_type == EndpointType::Gateway, spec.endpoint_type == EndpointType::Interface);
+        if gateway && spec.subnets.is_some() {
+            problems.add("subnets", "a gateway endpoint has none", "remove it, or use `type: interface`");
+        }
+        for (field, given) in
+            [("security_groups", spec.security_groups.is_some()), ("private_dns", spec.private_dns.is_some())]
+        {
+            if !interface && given {
+                problems.add(field, "only an interface endpoint has this", "remove it, or use `type: interface`");
             }
         }
         if !gateway && spec.route_tables.is_some() {
             problems.add("route_tables", "only a gateway endpoint has routes", "remove it, or use `type: gateway`");
+        }
+        if spec.endpoint_type == EndpointType::GatewayLoadBalancer && spec.subnets.as_ref().is_none_or(|s| s.len() != 1)
+        {
+            problems.add("subnets", "a gateway load balancer's endpoint stands in one subnet", "give one");
+        }
+        let resolver = spec.dns.as_ref().is_some_and(|d| d.inbound_resolver_only == Some(true));
+        if resolver && spec.private_dns != Some(true) {
+            problems.add("dns.inbound_resolver_only", "there is no private name to answer", "set `private_dns: true`");
+        }
+        if spec.accept.is_some() && !spec.service.contains("vpce-svc-") {
+            problems.add("accept", "services of AWS accept by themselves", "leave it out");
         }
     }
 }
@@ -166,13 +244,17 @@ impl AwsKind for VpcEndpoint {
     async fn read(cx: &Context, read: &Read<'_>) -> Result<Vec<Found<Spec>>, ApiError> {
         if let Selection::Ids(ids) = read.selection {
             let endpoints = futures::future::try_join_all(ids.iter().map(|id| live(cx, id))).await?;
-            return endpoints.iter().flatten().map(|e| found(cx, e)).collect();
+            let all: Vec<ApiEndpoint> = endpoints.into_iter().flatten().collect();
+            let lists = prefix_lists(cx, &all).await?;
+            return all.iter().map(|e| found(cx, e, &lists)).collect();
         }
         let filters = filters(&read.selection, "vpc-endpoint-id");
         let request = cx.ec2().describe_vpc_endpoints().set_filters(Some(filters)).max_results(1000);
         let pages = cx.pages("ec2:DescribeVpcEndpoints", request.into_paginator().send()).await?;
-        let endpoints = pages.iter().flat_map(|p| p.vpc_endpoints()).filter(|e| state(e) != Some(State::Deleted));
-        endpoints.map(|e| found(cx, e)).collect()
+        let all = pages.into_iter().flat_map(|p| p.vpc_endpoints.unwrap_or_default());
+        let all: Vec<ApiEndpoint> = all.filter(|e| state(e) != Some(State::Deleted)).collect();
+        let lists = prefix_lists(cx, &all).await?;
+        all.iter().map(|e| found(cx, e, &lists)).collect()
     }
 
     async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
@@ -182,29 +264,23 @@ impl AwsKind for VpcEndpoint {
             .create_vpc_endpoint()
             .client_token(want.token)
             .vpc_id(want.id(&spec.vpc)?)
-            .service_name(whole(&cx.region, &spec.service))
+            .service_name(whole(spec.service_region.as_deref().unwrap_or(&cx.region), &spec.service))
+            .set_service_region(spec.service_region.clone())
             .vpc_endpoint_type(spec.endpoint_type.api())
             .set_route_table_ids(spec.route_tables.as_ref().map(|r| want.ids(r)).transpose()?)
             .set_subnet_ids(spec.subnets.as_ref().map(|r| want.ids(r)).transpose()?)
             .set_security_group_ids(spec.security_groups.as_ref().map(|r| want.ids(r)).transpose()?)
             .set_private_dns_enabled(spec.private_dns)
+            .set_ip_address_type(spec.addresses.map(|a| IpAddressType::from(a.api())))
+            .set_dns_options(spec.dns.as_ref().map(dns_options))
             .set_policy_document(spec.policy.as_ref().map(PolicyDocument::to_json))
             .tag_specifications(tag_specification(ResourceType::VpcEndpoint, want.tags));
         let answer = cx.call("ec2:CreateVpcEndpoint", request.send()).await?;
         let id = answer.vpc_endpoint().and_then(ApiEndpoint::vpc_endpoint_id).unwrap_or_default().to_owned();
-        cx.wait(want.watch, "the endpoint to be available", Duration::from_secs(600), || async {
-            let endpoint = live(cx, &id).await?;
-            match endpoint.as_ref().and_then(state) {
-                Some(State::Available | State::PendingAcceptance) => Ok(Some(())),
-                Some(State::Failed | State::Rejected | State::Expired) => {
-                    let why = endpoint.as_ref().and_then(|e| e.last_error()).and_then(|e| e.message());
-                    let message = format!("the endpoint failed: {}", why.unwrap_or("no reason given"));
-                    Err(ApiError::new("ec2:CreateVpcEndpoint", ErrorClass::Other, message))
-                }
-                _ => Ok(None),
-            }
-        })
-        .await?;
+        wait_until_usable(cx, &id, want.watch).await?;
+        if spec.accept == Some(true) {
+            accept(cx, &id, spec, want.watch).await?;
+        }
         Ok(id)
     }
 
@@ -234,7 +310,21 @@ impl AwsKind for VpcEndpoint {
         if let Some(policy) = spec.policy.as_ref().filter(|_| update.changed("policy")) {
             request = request.policy_document(policy.to_json());
         }
-        cx.call("ec2:ModifyVpcEndpoint", request.send()).await.map(|_| ())
+        if let Some(addresses) = spec.addresses.filter(|_| update.changed("addresses")) {
+            request = request.ip_address_type(IpAddressType::from(addresses.api()));
+        }
+        if let Some(dns) = spec.dns.as_ref().filter(|_| update.changed("dns")) {
+            request = request.dns_options(dns_options(dns));
+        }
+        let modified = ["route_tables", "subnets", "security_groups", "private_dns", "policy", "addresses", "dns"];
+        if modified.iter().any(|field| update.changed(field)) {
+            cx.call("ec2:ModifyVpcEndpoint", request.send()).await?;
+            wait_until_usable(cx, update.id, want.watch).await?;
+        }
+        if spec.accept == Some(true) && update.changed("accept") {
+            accept(cx, update.id, spec, want.watch).await?;
+        }
+        Ok(())
     }
 
     async fn delete(cx: &Context, delete: &Delete<'_, Spec>) -> Result<(), ApiError> {
@@ -262,6 +352,70 @@ impl AwsKind for VpcEndpoint {
     }
 }
 
+/// Waits until an endpoint is usable, or would be once its other end accepts it.
+async fn wait_until_usable(cx: &Context, id: &str, watch: &dyn Watch) -> Result<(), ApiError> {
+    cx.wait(watch, "the endpoint to be available", Duration::from_secs(600), || async {
+        let endpoint = live(cx, id).await?;
+        match endpoint.as_ref().and_then(state) {
+            Some(State::Available | State::PendingAcceptance) => Ok(Some(())),
+            Some(State::Failed | State::Rejected | State::Expired) => {
+                let why = endpoint.as_ref().and_then(|e| e.last_error()).and_then(|e| e.message());
+                let message = format!("the endpoint failed: {}", why.unwrap_or("no reason given"));
+                Err(ApiError::new("ec2:DescribeVpcEndpoints", ErrorClass::Other, message))
+            }
+            _ => Ok(None),
+        }
+    })
+    .await
+}
+
+/// Accepts an endpoint that waits for it at its service's end.
+async fn accept(cx: &Context, id: &str, spec: &Spec, watch: &dyn Watch) -> Result<(), ApiError> {
+    let waits = |e: &ApiEndpoint| state(e) == Some(State::PendingAcceptance);
+    if !live(cx, id).await?.as_ref().is_some_and(waits) {
+        return Ok(());
+    }
+    let service = spec.service.rsplit('.').next().unwrap_or_default();
+    let request = cx.ec2().accept_vpc_endpoint_connections().service_id(service).vpc_endpoint_ids(id);
+    let answer = cx.call("ec2:AcceptVpcEndpointConnections", request.send()).await?;
+    if let Some(error) = answer.unsuccessful().iter().find_map(|u| u.error()) {
+        let message = error.message().unwrap_or_default();
+        let mut api = ApiError::new("ec2:AcceptVpcEndpointConnections", ErrorClass::Other, message);
+        api.code = error.code().map(str::to_owned);
+        return Err(api);
+    }
+    cx.wait(watch, "the endpoint to be accepted", Duration::from_secs(600), || async {
+        Ok(live(cx, id).await?.filter(|e| state(e) == Some(State::Available)).map(|_| ()))
+    })
+    .await
+}
+
+fn dns_options(dns: &EndpointDns) -> DnsOptionsSpecification {
+    DnsOptionsSpecification::builder()
+        .set_dns_record_ip_type(dns.records.map(|r| DnsRecordIpType::from(r.api())))
+        .set_private_dns_only_for_inbound_resolver_endpoint(dns.inbound_resolver_only)
+        .build()
+}
+
+/// Ids of the prefix lists of gateway endpoints' services, by the services' names: a page for all.
+async fn prefix_lists(cx: &Context, endpoints: &[ApiEndpoint]) -> Result<BTreeMap<String, String>, ApiError> {
+    let names: BTreeSet<String> = endpoints
+        .iter()
+        .filter(|e| EndpointType::from_api(e.vpc_endpoint_type()) == EndpointType::Gateway)
+        .filter_map(|e| e.service_name())
+        .map(str::to_owned)
+        .collect();
+    if names.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let filter = Filter::builder().name("prefix-list-name").set_values(Some(names.into_iter().collect())).build();
+    let pages = cx
+        .pages("ec2:DescribePrefixLists", cx.ec2().describe_prefix_lists().filters(filter).into_paginator().send())
+        .await?;
+    let lists = pages.iter().flat_map(|p| p.prefix_lists());
+    Ok(lists.filter_map(|l| Some((l.prefix_list_name()?.to_owned(), l.prefix_list_id()?.to_owned()))).collect())
+}
+
 /// What to add and what to remove; none instead of empty lists.
 fn difference(want: &[String], have: &[String]) -> (Option<Vec<String>>, Option<Vec<String>>) {
     let but = |a: &[String], b: &[String]| {
@@ -286,28 +440,47 @@ async fn live(cx: &Context, id: &str) -> Result<Option<ApiEndpoint>, ApiError> {
     }
 }
 
-fn found(cx: &Context, endpoint: &ApiEndpoint) -> Result<Found<Spec>, ApiError> {
+fn found(cx: &Context, endpoint: &ApiEndpoint, lists: &BTreeMap<String, String>) -> Result<Found<Spec>, ApiError> {
     let id = endpoint.vpc_endpoint_id().unwrap_or_default().to_owned();
     let name = endpoint.service_name().unwrap_or_default();
-    let service = name.strip_prefix(&format!("com.amazonaws.{}.", cx.region)).unwrap_or(name);
+    let region = endpoint.service_region().unwrap_or(&cx.region);
+    let service =
+        name.strip_prefix(&format!("com.amazonaws.{region}.")).filter(|_| !name.contains("vpce-svc-")).unwrap_or(name);
     let endpoint_type = EndpointType::from_api(endpoint.vpc_endpoint_type());
     let gateway = endpoint_type == EndpointType::Gateway;
     let policy = endpoint.policy_document().filter(|p| !p.is_empty()).map(PolicyDocument::from_json).transpose();
     let groups = endpoint.groups().iter().filter_map(|g| g.group_id()).map(Ref::id).collect();
+    let account = endpoint.owner_id().unwrap_or_default();
+    let arn = format!("arn:aws:ec2:{}:{account}:vpc-endpoint/{id}", cx.region);
+    let entry = endpoint.dns_entries().first();
+    let waits = state(endpoint) == Some(State::PendingAcceptance);
+    let options = endpoint.dns_options();
     Ok(Found {
-        identifiers: Vec::new(),
+        identifiers: vec![arn.clone()],
         attributes: attributes([
             ("id", json!(id)),
-            ("dns_name", json!(endpoint.dns_entries().first().and_then(|d| d.dns_name()))),
+            ("arn", json!(arn)),
+            ("dns_name", json!(entry.and_then(|d| d.dns_name()))),
+            ("hosted_zone_id", json!(entry.and_then(|d| d.hosted_zone_id()))),
+            ("prefix_list_id", json!(lists.get(name))),
         ]),
         spec: Spec {
             vpc: Ref::id(endpoint.vpc_id().unwrap_or_default()),
             service: service.to_owned(),
+            service_region: Some(region.to_owned()),
             endpoint_type,
             route_tables: gateway.then(|| endpoint.route_table_ids().iter().map(Ref::id).collect()),
             subnets: (!gateway).then(|| endpoint.subnet_ids().iter().map(Ref::id).collect()),
             security_groups: (!gateway).then_some(groups),
             private_dns: if gateway { None } else { endpoint.private_dns_enabled() },
+            addresses: endpoint.ip_address_type().and_then(|t| EndpointAddresses::from_api(t.as_str())),
+            dns: Some(EndpointDns {
+                records: options
+                    .and_then(|o| o.dns_record_ip_type())
+                    .and_then(|t| EndpointRecords::from_api(t.as_str())),
+                inbound_resolver_only: options.and_then(|o| o.private_dns_only_for_inbound_resolver_endpoint()),
+            }),
+            accept: waits.then_some(false),
             policy: policy.map_err(|e| ApiError::new("ec2:DescribeVpcEndpoints", ErrorClass::Other, e))?,
             tags: None,
         },
@@ -318,27 +491,11 @@ fn found(cx: &Context, endpoint: &ApiEndpoint) -> Result<Found<Spec>, ApiError> 
             _ => Status::Ready,
         },
         tags: from_tags(endpoint.tags()),
-        unread: Vec::new(),
+        // Nothing tells who accepted it, once it is.
+        unread: if waits { Vec::new() } else { vec!["accept"] },
         id,
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn states_are_known_in_any_case() {
-        for text in ["available", "Available"] {
-            let endpoint = ApiEndpoint::builder().state(State::from(text)).build();
-            assert_eq!(state(&endpoint), Some(State::Available));
-        }
-    }
-
-    #[test]
-    fn short_names_are_made_whole() {
-        assert_eq!(whole("ap-northeast-1", "s3"), "com.amazonaws.ap-northeast-1.s3");
-        assert_eq!(whole("ap-northeast-1", "ecr.api"), "com.amazonaws.ap-northeast-1.ecr.api");
-        assert_eq!(whole("x", "com.amazonaws.vpce.x.vpce-svc-1"), "com.amazonaws.vpce.x.vpce-svc-1");
-    }
-}
+mod tests;

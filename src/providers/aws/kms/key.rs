@@ -6,7 +6,8 @@
 //!
 //! The API has no filter by tags. Every key gets the alias `alias/<physical name>` right after it is made, so two pages
 //! (aliases, keys) tell which keys can be ours: those with an alias of the environment, and those without any alias (a
-//! run that ended between key and alias). Only these are described, with one call each for state and tags.
+//! run that ended between key and alias). Only these are described, with one call each for the state; the tags of most
+//! come from the index of tags.
 //! API: <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html>
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,7 @@ use crate::model::types::{Duration, PolicyDocument};
 use crate::providers::aws::client::Context;
 use crate::providers::aws::ec2::attributes;
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
+use crate::providers::aws::tagging;
 
 const DAY: u64 = 86_400;
 /// Calls for single keys under way at once.
@@ -141,6 +143,7 @@ impl Kind for Key {
                     "kms:ListResourceTags",
                     "kms:GetKeyPolicy",
                     "kms:GetKeyRotationStatus",
+                    "tag:GetResources",
                 ],
                 create: &[
                     "kms:CreateKey",
@@ -203,9 +206,12 @@ impl Kind for Key {
 #[async_trait]
 impl AwsKind for Key {
     async fn read(cx: &Context, read: &Read<'_>) -> Result<Vec<Found<Spec>>, ApiError> {
-        let aliases = aliases(cx).await?;
-        let ids: Vec<String> = match &read.selection {
-            Selection::Ids(ids) => ids.to_vec(),
+        let (aliases, index) = futures::try_join!(aliases(cx), tagging::of_service(cx, "kms", &read.selection))?;
+        // Keys by id, as the other lists name them.
+        let index: BTreeMap<String, Tags> =
+            index.into_iter().filter_map(|(arn, tags)| Some((arn.split_once(":key/")?.1.to_owned(), tags))).collect();
+        let mut ids: BTreeSet<String> = match &read.selection {
+            Selection::Ids(ids) => ids.iter().cloned().collect(),
             Selection::Owned { project, environment } => {
                 let prefix = format!("alias/{project}-{environment}-");
                 candidates(cx, &aliases, |names| names.iter().any(|n| n.starts_with(&prefix))).await?
@@ -214,10 +220,11 @@ impl AwsKind for Key {
                 candidates(cx, &aliases, |names| !names.iter().all(|n| n.starts_with("alias/aws/"))).await?
             }
         };
+        ids.extend(index.keys().cloned());
         let found: Vec<Option<Found<Spec>>> = stream::iter(ids)
             .map(|id| {
-                let aliases = &aliases;
-                async move { found(cx, read, &id, aliases).await }
+                let (aliases, indexed) = (&aliases, index.get(&id));
+                async move { found(cx, read, &id, aliases, indexed).await }
             })
             .buffered(AT_ONCE)
             .try_collect()
@@ -294,7 +301,7 @@ async fn candidates(
     cx: &Context,
     aliases: &BTreeMap<String, String>,
     wanted: impl Fn(&[&str]) -> bool,
-) -> Result<Vec<String>, ApiError> {
+) -> Result<BTreeSet<String>, ApiError> {
     let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (alias, key) in aliases {
         names.entry(key).or_default().push(alias);
@@ -310,6 +317,7 @@ async fn found(
     read: &Read<'_>,
     id: &str,
     aliases: &BTreeMap<String, String>,
+    indexed: Option<&Tags>,
 ) -> Result<Option<Found<Spec>>, ApiError> {
     let described = cx.call("kms:DescribeKey", cx.clients.kms.describe_key().key_id(id).send()).await;
     let described = match described {
@@ -327,7 +335,13 @@ async fn found(
     if status == Status::Deleting {
         return Ok(None);
     }
-    let Some(tags) = tags(cx, meta.key_id()).await? else { return Ok(None) };
+    let tags = match indexed {
+        Some(tags) => tags.clone(),
+        None => match tags(cx, meta.key_id()).await? {
+            Some(tags) => tags,
+            None => return Ok(None),
+        },
+    };
     if !matches!(read.selection, Selection::Ids(_)) && !read.selection.matches(meta.key_id(), &tags) {
         return Ok(None);
     }

@@ -1,11 +1,12 @@
 //! `log_group`: where log lines are kept.
 //!
 //! Holds data: deleting it loses its lines. Its name derives from the address (`log_group.name` tells it to agents), so
-//! that a prefix finds the environment's groups in pages of 50, and a run that ended early finds its group again. Tags
-//! have no page: they cost a call for each group under the prefix. Only `class` makes a new group necessary.
+//! that a prefix finds the environment's groups in pages of 50, and a run that ended early finds its group again. Their
+//! tags come from the index of tags, but for new ones that it does not know yet: these cost a call each. Only `class` makes
+//! a new group necessary.
 //! API: <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html>
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use aws_sdk_cloudwatchlogs::types::{LogGroup as ApiGroup, LogGroupClass};
@@ -22,6 +23,7 @@ use crate::providers::aws::client::Context;
 use crate::providers::aws::ec2::attributes;
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
 use crate::providers::aws::kms::key::Key;
+use crate::providers::aws::tagging;
 
 const DAY: u64 = 86_400;
 /// Days that the API takes
@@ -88,7 +90,7 @@ impl Kind for LogGroup {
                 ]
             },
             permissions: Permissions {
-                read: &["logs:DescribeLogGroups", "logs:ListTagsForResource"],
+                read: &["logs:DescribeLogGroups", "logs:ListTagsForResource", "tag:GetResources"],
                 create: &[
                     "logs:CreateLogGroup",
                     "logs:TagResource",
@@ -129,21 +131,46 @@ impl Kind for LogGroup {
 #[async_trait]
 impl AwsKind for LogGroup {
     async fn read(cx: &Context, read: &Read<'_>) -> Result<Vec<Found<Spec>>, ApiError> {
-        let groups = match &read.selection {
-            Selection::Owned { project, environment } => groups(cx, Some(&format!("{project}-{environment}-"))).await?,
-            Selection::Tagged(_) => groups(cx, None).await?,
+        let prefix = match &read.selection {
+            Selection::Owned { project, environment } => Some(format!("{project}-{environment}-")),
+            Selection::Tagged(_) => None,
             Selection::Ids(ids) => {
                 let mut out = Vec::new();
                 for id in *ids {
-                    let found = groups(cx, Some(id)).await?;
-                    out.extend(found.into_iter().filter(|g| g.log_group_name() == Some(id)));
+                    let same = groups(cx, id).await?.into_iter().find(|g| g.log_group_name() == Some(id));
+                    if let Some(group) = same {
+                        out.extend(with_tags(cx, read, group).await?);
+                    }
                 }
-                out
+                return Ok(out);
             }
         };
-        let found: Vec<Option<Found<Spec>>> =
-            stream::iter(groups).map(|group| with_tags(cx, read, group)).buffered(AT_ONCE).try_collect().await?;
-        Ok(found.into_iter().flatten().collect())
+        // By the names that we give, which shows new ones at once; and by the index of tags, which knows those with
+        // other names, and spares a call for the tags of each.
+        let named = async {
+            match &prefix {
+                Some(prefix) => groups(cx, prefix).await,
+                None => Ok(Vec::new()),
+            }
+        };
+        let (mut all, mut index) = futures::try_join!(named, tagging::of_service(cx, "logs", &read.selection))?;
+        let known: BTreeSet<String> = all.iter().map(arn).collect();
+        let others: Vec<&str> =
+            index.keys().filter(|a| !known.contains(*a)).filter_map(|a| Some(a.split_once(":log-group:")?.1)).collect();
+        for names in others.chunks(50) {
+            all.extend(by_name(cx, names).await?);
+        }
+        let (mut found, mut unsure) = (Vec::new(), Vec::new());
+        for group in all {
+            match index.remove(&arn(&group)) {
+                Some(tags) => found.push(self::found(&group, arn(&group), tags)),
+                None => unsure.push(group),
+            }
+        }
+        let more: Vec<Option<Found<Spec>>> =
+            stream::iter(unsure).map(|group| with_tags(cx, read, group)).buffered(AT_ONCE).try_collect().await?;
+        found.extend(more.into_iter().flatten());
+        Ok(found)
     }
 
     async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
@@ -206,10 +233,25 @@ impl AwsKind for LogGroup {
     }
 }
 
-async fn groups(cx: &Context, prefix: Option<&str>) -> Result<Vec<ApiGroup>, ApiError> {
-    let request = cx.clients.logs.describe_log_groups().set_log_group_name_prefix(prefix.map(str::to_owned)).limit(50);
+async fn groups(cx: &Context, prefix: &str) -> Result<Vec<ApiGroup>, ApiError> {
+    let request = cx.clients.logs.describe_log_groups().log_group_name_prefix(prefix).limit(50);
     let pages = cx.pages("logs:DescribeLogGroups", request.into_paginator().send()).await?;
     Ok(pages.into_iter().flat_map(|p| p.log_groups.unwrap_or_default()).collect())
+}
+
+/// Up to 50 groups by their names. One that is gone (the index of tags forgets slowly) is left out.
+async fn by_name(cx: &Context, names: &[&str]) -> Result<Vec<ApiGroup>, ApiError> {
+    let wanted = |g: &ApiGroup| g.log_group_name().is_some_and(|n| names.contains(&n));
+    let identifiers = names.iter().map(|n| (*n).to_owned()).collect();
+    let request = cx.clients.logs.describe_log_groups().set_log_group_identifiers(Some(identifiers));
+    match cx.pages("logs:DescribeLogGroups", request.into_paginator().send()).await {
+        Ok(pages) => Ok(pages.into_iter().flat_map(|p| p.log_groups.unwrap_or_default()).filter(wanted).collect()),
+        Err(e) if e.class == ErrorClass::NotFound => {
+            let each = futures::future::try_join_all(names.iter().map(|name| groups(cx, name))).await?;
+            Ok(each.into_iter().flatten().filter(wanted).collect())
+        }
+        Err(e) => Err(e),
+    }
 }
 
 /// A group with its tags; none if it is not selected, or was deleted since the page was read.

@@ -62,13 +62,26 @@ fn script() -> Script {
 
 /// Updates a group from version 1 to 2 of its template.
 async fn follow(script: &Script, refresh: &Value) -> Result<Object, ApiError> {
-    let mut spec = json!({"launch_template": {"id": "lt-1"}, "template_version": "1",
-        "subnets": [{"id": "subnet-1"}], "min": 1, "max": 2});
-    let address = Address::parse("s/g").unwrap();
+    let mut after = json!({"template_version": "2"});
+    if !refresh.is_null() {
+        after["refresh"] = refresh.clone();
+    }
+    change(script, "template_version", &json!({}), &after).await
+}
+
+/// Updates a field of a group; both sides are what differs from a plain group.
+async fn change(script: &Script, field: &str, before: &Value, after: &Value) -> Result<Object, ApiError> {
+    let group = |more: &Value| {
+        let mut spec = json!({"launch_template": {"id": "lt-1"}, "template_version": "1",
+            "subnets": [{"id": "subnet-1"}], "min": 1, "max": 2});
+        let map = spec.as_object_mut().unwrap();
+        map.extend(more.as_object().unwrap().clone());
+        spec
+    };
     let owner = ownership::Owner {
         project: "p".into(),
         environment: "e".into(),
-        address: address.clone(),
+        address: Address::parse("s/g").unwrap(),
         generation: 1,
         fingerprints: BTreeMap::new(),
     };
@@ -78,27 +91,58 @@ async fn follow(script: &Script, refresh: &Value) -> Result<Object, ApiError> {
         id: "g".into(),
         identifiers: Vec::new(),
         owner: Some(owner.clone()),
-        spec: spec.clone(),
+        spec: group(before),
         attributes: serde_json::Map::new(),
         status: Status::Ready,
         unread: Vec::new(),
     };
-    spec["template_version"] = json!("2");
-    if !refresh.is_null() {
-        spec["refresh"] = refresh.clone();
-    }
     let desired = CreateRequest {
         kind: object.kind.clone(),
         region: object.region.clone(),
-        spec,
+        spec: group(after),
         owner,
         tags: BTreeMap::new(),
         name: "g".into(),
         token: "token".into(),
         resolved: BTreeMap::new(),
     };
-    let request = UpdateRequest { desired, object, changed: BTreeSet::from(["template_version".to_owned()]) };
+    let request = UpdateRequest { desired, object, changed: BTreeSet::from([field.to_owned()]) };
     Typed::<AutoscalingGroup>::default().update(&script.context(), &request, &Unwatched).await
+}
+
+#[tokio::test]
+async fn target_groups_are_attached_before_others_are_detached() {
+    let script =
+        script().autoscaling("AttachLoadBalancerTargetGroups", "").autoscaling("DetachLoadBalancerTargetGroups", "");
+    let (before, after) = (json!({"target_groups": ["arn:a", "arn:b"]}), json!({"target_groups": ["arn:b", "arn:c"]}));
+    change(&script, "target_groups", &before, &after).await.unwrap();
+    let (attached, detached) = (
+        script.asked("AttachLoadBalancerTargetGroups").join(""),
+        script.asked("DetachLoadBalancerTargetGroups").join(""),
+    );
+    assert!(attached.contains("TargetGroupARNs.member.1=arn%3Ac") && !attached.contains("arn%3Ab"), "{attached}");
+    assert!(detached.contains("TargetGroupARNs.member.1=arn%3Aa") && !detached.contains("arn%3Ab"), "{detached}");
+    let order = script.operations();
+    let at = |name: &str| order.iter().position(|o| o == name).unwrap();
+    assert!(at("AttachLoadBalancerTargetGroups") < at("DetachLoadBalancerTargetGroups"));
+}
+
+#[tokio::test]
+async fn a_protection_is_written_with_the_group_and_read_back() {
+    let protected =
+        GROUP.replace("<MinSize>", "<DeletionProtection>prevent-force-deletion</DeletionProtection><MinSize>");
+    let script = Script::default()
+        .autoscaling("DescribeAutoScalingGroups", &protected)
+        .autoscaling("DescribePolicies", "")
+        .autoscaling("DescribeScheduledActions", "")
+        .autoscaling("DescribeLifecycleHooks", "")
+        .autoscaling("CreateOrUpdateTags", "")
+        .autoscaling("UpdateAutoScalingGroup", "");
+    let after = json!({"deletion_protection": "with_servers"});
+    let object = change(&script, "deletion_protection", &json!({}), &after).await.unwrap();
+    let updated = script.asked("UpdateAutoScalingGroup").join("");
+    assert!(updated.contains("DeletionProtection=prevent-force-deletion"), "{updated}");
+    assert_eq!(object.spec["deletion_protection"], after["deletion_protection"]);
 }
 
 #[tokio::test]

@@ -1,0 +1,44 @@
+//! The index of tags over services: for kinds whose own list shows no tags, so that they need no call an object.
+//!
+//! The index follows the services with a delay
+//! (<https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetResources.html>): what was tagged just now
+//! may be missing, or have its former tags. A kind must ask the service itself about candidates that the index does not
+//! show, and a deletion looks at the object's own tags first ([`super::kind::Handler`]).
+
+use std::collections::BTreeMap;
+
+use aws_sdk_resourcegroupstagging::types::TagFilter;
+
+use super::client::Context;
+use super::kind::{Selection, Tags};
+use crate::model::cloud::ApiError;
+
+/// Tags of the objects of a service that are selected by tags, by ARN; nothing for a selection by ids.
+///
+/// # Errors
+/// If the index can't be read.
+pub async fn of_service(
+    cx: &Context,
+    service: &str,
+    selection: &Selection<'_>,
+) -> Result<BTreeMap<String, Tags>, ApiError> {
+    let Some(wanted) = selection.tags() else { return Ok(BTreeMap::new()) };
+    let filters = wanted.iter().map(|(key, value)| TagFilter::builder().key(key).values(value).build()).collect();
+    // 100 a page, the most that the API gives.
+    let request = cx
+        .clients
+        .tagging
+        .get_resources()
+        .resource_type_filters(service)
+        .set_tag_filters(Some(filters))
+        .resources_per_page(100);
+    let pages = cx.pages("tag:GetResources", request.into_paginator().send()).await?;
+    let mut all = BTreeMap::new();
+    for resource in pages.into_iter().flat_map(|p| p.resource_tag_mapping_list.unwrap_or_default()) {
+        let tags = resource.tags().iter().map(|t| (t.key().to_owned(), t.value().to_owned())).collect();
+        if let Some(arn) = resource.resource_arn {
+            all.insert(arn.trim_end_matches(":*").to_owned(), tags);
+        }
+    }
+    Ok(all)
+}
