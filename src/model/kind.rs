@@ -116,7 +116,7 @@ pub struct Facts {
     pub quota: u32,
     /// Spec field that holds the availability zone, if the object stands in one.
     pub zone_field: Option<&'static str>,
-    /// Spec fields whose references don't keep the target from being deleted first (they are dropped with it).
+    /// Spec fields whose references don't keep the target from being deleted first (the cloud drops them with it).
     pub loose_refs: &'static [&'static str],
 }
 

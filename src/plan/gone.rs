@@ -36,7 +36,7 @@ pub(super) fn gone<'a>(world: &World<'a>) -> Vec<Gone<'a>> {
         .collect()
 }
 
-/// Who refers to which object, by what was read. References that are dropped with their target are left out.
+/// Who refers to which object, by what was read.
 #[derive(Default)]
 pub(super) struct Users<'a>(HashMap<(&'a str, &'a str), Vec<Use<'a>>>);
 
@@ -47,6 +47,8 @@ pub(super) struct Use<'a> {
     pub object: &'a Object,
     /// The field that holds it.
     pub field: &'a str,
+    /// Whether the cloud drops it with its target, which can then go first.
+    pub loose: bool,
 }
 
 impl<'a> Users<'a> {
@@ -60,16 +62,17 @@ impl<'a> Users<'a> {
         let mut users: HashMap<(&str, &str), Vec<Use<'_>>> = HashMap::new();
         for user in world.objects.values().flatten() {
             let Some(kind) = world.inputs.kinds.get(&user.kind) else { continue };
+            let loose = |field: &str| kind.facts.loose_refs.contains(&field);
             let mut add = |target: &'a Object, field: &'a str| {
                 if !std::ptr::eq(target, *user) {
                     let list = users.entry((&target.kind, &target.id)).or_default();
                     // The references of a field come one after the other, so a look at the last one is enough.
                     if !list.last().is_some_and(|u| std::ptr::eq(u.object, *user) && u.field == field) {
-                        list.push(Use { object: user, field });
+                        list.push(Use { object: user, field, loose: loose(field) });
                     }
                 }
             };
-            for field in kind.schema.fields.iter().filter(|f| !kind.facts.loose_refs.contains(&f.name.as_str())) {
+            for field in &kind.schema.fields {
                 let Some(value) = user.spec.get(&field.name) else { continue };
                 visit_refs(&field.ty, value, &mut |target| match target {
                     Value::String(address) => {
@@ -104,7 +107,7 @@ pub(super) fn to_hold(
 ) -> BTreeMap<Address, String> {
     let mut more = BTreeMap::new();
     let held_user = |object: &Object| {
-        users.of(object).iter().find_map(|user| {
+        users.of(object).iter().filter(|u| !u.loose).find_map(|user| {
             let address = world.present(user.object.address()?.as_str());
             let held = forced.contains_key(address)
                 || decisions.get(address).is_some_and(|d| matches!(d.verdict, Verdict::Held(_)));
@@ -161,7 +164,7 @@ pub(super) fn refuse_used(
             let decision = decisions.get(world.present(user.as_str()))?;
             let stays = matches!(decision.verdict, Verdict::Unchanged | Verdict::Update | Verdict::Adopt);
             let open = decision.spec().get(u.field).is_none();
-            let stays = stays && open && decision.current.is_some_and(|o| std::ptr::eq(o, u.object));
+            let stays = stays && open && !u.loose && decision.current.is_some_and(|o| std::ptr::eq(o, u.object));
             stays.then(|| {
                 let reason = format!("{user} still refers to it by `{}`, which its file leaves open", u.field);
                 (reason, format!("declare `{}` of {user} without it", u.field))

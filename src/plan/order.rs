@@ -9,7 +9,7 @@ use crate::model::observed::Object;
 use crate::model::plan::{Operation, Step};
 
 use super::classify::{Decision, Decisions, Verdict};
-use super::gone::{Gone, Users};
+use super::gone::{Gone, Use, Users};
 use super::world::World;
 
 /// Where an action comes from.
@@ -154,9 +154,11 @@ impl<'a> Edges<'_, 'a> {
     /// A delete after the deletes of all that refer to it, and after the updates of those that stop referring to it.
     fn delete_after_users(&mut self, world: &World<'a>, delete: usize, users: &Users<'a>) {
         let Some(object) = self.nodes[delete].object else { return };
-        for user in users.of(object).iter().map(|u| u.object) {
+        for Use { object: user, loose, .. } in users.of(object) {
             if let Some(goes) = self.delete_of(user) {
-                self.soft.insert((delete, goes));
+                if !loose {
+                    self.soft.insert((delete, goes));
+                }
                 continue;
             }
             let Some(address) = user.address().map(|a| world.present(a.as_str())) else { continue };

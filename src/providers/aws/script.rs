@@ -66,9 +66,19 @@ impl Script {
         Typed::<K>::default().update(&self.context(), &request, &Unwatched).await
     }
 
-    /// Deletes the object `id`.
+    /// Deletes the object `id`, which has no owner: then the script's answers need no tags.
     pub(crate) async fn delete<K: AwsKind>(&self, id: &str, spec: Value) -> Result<(), ApiError> {
-        let request = DeleteRequest { object: object::<K>(id, spec) };
+        self.delete_owned::<K>(id, spec, None).await
+    }
+
+    /// Deletes the object `id`, which had this owner when it was read.
+    pub(crate) async fn delete_owned<K: AwsKind>(
+        &self,
+        id: &str,
+        spec: Value,
+        owner: Option<Owner>,
+    ) -> Result<(), ApiError> {
+        let request = DeleteRequest { object: Object { owner, ..object::<K>(id, spec) } };
         Typed::<K>::default().delete(&self.context(), &request, &Unwatched).await
     }
 
@@ -110,7 +120,8 @@ impl Script {
     }
 }
 
-fn owner() -> Owner {
+/// The owner of all objects here.
+pub(crate) fn owner() -> Owner {
     let address = Address::parse("s/it").unwrap();
     Owner { project: "p".into(), environment: "e".into(), address, generation: 1, fingerprints: BTreeMap::new() }
 }

@@ -182,7 +182,7 @@ async fn a_read_gives_the_environments_own_objects_and_those_to_adopt_once() {
     let mut foreign = request("net", "theirs", json!({"cidr": "10.1.0.0/16"}));
     foreign.owner.environment = "other".into();
     let theirs = cloud.add(&foreign).await.unwrap();
-    assert_eq!(cloud.reads("net").await, [ours.clone()]);
+    assert_eq!(cloud.reads("net").await, vec![ours.clone()]);
     let adopt = [theirs.id.clone(), theirs.identifiers[0].clone(), ours.id.clone(), "none".to_owned()];
     let mut read = cloud.try_read("net", REGION, &adopt).await.unwrap();
     read.sort_by_key(|o| o.address().cloned());

@@ -37,7 +37,13 @@ fn store(place: &Place) -> Store {
 }
 
 fn put(store: &Store, name: &str) {
-    store.change(|world| Ok::<(), ()>(world.put(bucket(name)))).unwrap().unwrap();
+    store
+        .change(|world| {
+            world.put(bucket(name));
+            Ok::<(), ()>(())
+        })
+        .unwrap()
+        .unwrap();
 }
 
 /// All that there is, as text.
@@ -74,7 +80,13 @@ fn history(store: &Store) {
         Ok::<(), ()>(())
     };
     store.change(change).unwrap().unwrap();
-    store.change(|world| Ok::<(), ()>(world.add_points([point(3)]))).unwrap().unwrap();
+    store
+        .change(|world| {
+            world.add_points([point(3)]);
+            Ok::<(), ()>(())
+        })
+        .unwrap()
+        .unwrap();
 }
 
 #[test]
@@ -223,7 +235,12 @@ fn a_log_with_much_more_than_is_left_is_compacted_and_nothing_is_lost() {
     let old = store(&place);
     history(&old);
     for i in 0..1000 {
-        old.change(|world| Ok::<(), ()>(world.conditions.clock = 100 + i)).unwrap().unwrap();
+        old.change(|world| {
+            world.conditions.clock = 100 + i;
+            Ok::<(), ()>(())
+        })
+        .unwrap()
+        .unwrap();
     }
     let (before, long) = (whole(&old), fs::metadata(place.log()).unwrap().len());
     let new = store(&place);
@@ -245,7 +262,13 @@ fn a_log_that_holds_little_more_than_is_left_is_not_compacted() {
     let first = store(&place);
     for i in 0..200 {
         put(&first, &format!("n{i}"));
-        first.change(|world| Ok::<(), ()>(world.conditions.clock += 1)).unwrap().unwrap();
+        first
+            .change(|world| {
+                world.conditions.clock += 1;
+                Ok::<(), ()>(())
+            })
+            .unwrap()
+            .unwrap();
     }
     let header = |bytes: &[u8]| bytes.split(|b| *b == b'\n').next().unwrap().to_vec();
     let before = header(&fs::read(place.log()).unwrap());

@@ -171,3 +171,52 @@ fn a_field_to_be_ignored_is_neither_drift_nor_a_change() {
     project.write("stacks/network.yaml", &NETWORK.replace("description: web", ignoring));
     settled(&project);
 }
+
+#[test]
+fn a_gateway_goes_after_the_routes_that_led_to_it() {
+    let routes = |gateway: &str| {
+        format!(
+            "{NETWORK}  i: {{kind: internet_gateway, vpc: main}}
+  ip: {{kind: elastic_ip}}
+{gateway}  r: {{kind: route_table, vpc: main, subnets: [a], routes: [{{cidr: 0.0.0.0/0, {}}}]}}
+",
+            if gateway.is_empty() { "gateway: i" } else { "nat_gateway: n" }
+        )
+    };
+    let project = Project::new(&[("environments/test.yaml", ENVIRONMENT)]);
+    project.write("stacks/network.yaml", &routes("  n: {kind: nat_gateway, subnet: a, elastic_ip: ip}\n"));
+    project.apply(&[], false);
+    project.write("stacks/network.yaml", &routes(""));
+    let plan = project.apply(&[], false);
+    let at = |address: &str| plan.steps.iter().position(|s| s.address.as_str() == address).unwrap();
+    let (gone, changed) = (at("network/n"), at("network/r"));
+    assert_eq!(plan.steps[gone].operation, Operation::Delete);
+    assert!(plan.steps[gone].after.contains(&changed), "packets need another way first");
+    settled(&project);
+}
+
+#[test]
+fn what_stood_in_a_lost_zone_is_made_again_while_its_neighbours_stay() {
+    let text = "stack: network
+resources:
+  main: {kind: vpc, cidr: 10.0.0.0/16}
+  i: {kind: internet_gateway, vpc: main}
+  s: {kind: subnet, each: \"{{ environment.zones }}\", vpc: main, zone: \"{{ each.key }}\", cidr: \"{{ subnet '10.0.0.0/16' 8 each.index }}\"}
+  ip: {kind: elastic_ip, each: \"{{ environment.zones }}\"}
+  n: {kind: nat_gateway, each: \"{{ environment.zones }}\", subnet: \"s:{{ each.key }}\", elastic_ip: \"ip:{{ each.key }}\"}
+  r: {kind: route_table, each: \"{{ environment.zones }}\", vpc: main, subnets: [\"s:{{ each.key }}\"], routes: [{cidr: 0.0.0.0/0, nat_gateway: \"n:{{ each.key }}\"}]}
+";
+    let project = Project::new(&[("environments/test.yaml", ENVIRONMENT), ("stacks/network.yaml", text)]);
+    project.apply(&[], false);
+    let before = project.ids();
+    project.simulated().lose_zone("ap-northeast-1a").unwrap();
+    project.simulated().restore("ap-northeast-1a", true).unwrap();
+    project.apply(&[], false);
+    settled(&project);
+    let after = project.ids();
+    assert_eq!(after.len(), before.len());
+    for (address, ids) in &before {
+        let lost = ["network/s:ap-northeast-1a", "network/n:ap-northeast-1a"].contains(&address.as_str());
+        assert_eq!(after[address] != *ids, lost, "{address}");
+    }
+}

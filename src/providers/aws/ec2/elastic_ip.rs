@@ -361,6 +361,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_not_ours_any_more_is_not_deleted() {
+        let script = script().ec2("DescribeAddressesAttribute", "");
+        let owned = Some(crate::providers::aws::script::owner());
+        let error = script.delete_owned::<ElasticIp>("eipalloc-1", json!({}), owned).await.unwrap_err();
+        assert_eq!(error.message, "'eipalloc-1' has got another owner since it was read");
+        assert!(script.asked("ReleaseAddress").is_empty() && script.asked("DisassociateAddress").is_empty());
+    }
+
+    #[tokio::test]
     async fn a_chosen_address_of_a_pool_is_asked_for_in_the_creating_call() {
         let script = script()
             .ec2("AllocateAddress", "<allocationId>eipalloc-1</allocationId>")

@@ -100,7 +100,8 @@ impl Kind for RouteTable {
             deletion_seconds: 2,
             quota: 200,
             zone_field: None,
-            loose_refs: &[],
+            // An association goes with its subnet; a route whose target is gone stays as a black hole.
+            loose_refs: &["subnets", "routes"],
         }
     }
 

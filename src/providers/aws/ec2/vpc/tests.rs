@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::providers::aws::script::Script;
+use crate::providers::aws::script::{Script, owner};
 
 const OWN: &str = "<tagSet><item><key>saiken:project</key><value>p</value></item>\
     <item><key>saiken:environment</key><value>e</value></item>\
@@ -94,7 +94,7 @@ async fn own_dhcp_options_go_before_the_network_and_others_stay() {
         .ec2("DescribeVpcs", &vpc("dopt-1", ""))
         .ec2("DescribeDhcpOptions", &sets(&set("dopt-1", "x.example", OWN)))
         .ec2("DeleteVpc", "");
-    own.delete::<Vpc>("vpc-1", with_domain("x.example")).await.unwrap();
+    own.delete_owned::<Vpc>("vpc-1", with_domain("x.example"), Some(owner())).await.unwrap();
     let order: Vec<String> = own.operations().into_iter().filter(|o| !o.starts_with("Describe")).collect();
     assert_eq!(order, ["AssociateDhcpOptions", "DeleteDhcpOptions", "DeleteVpc"]);
 
@@ -103,7 +103,7 @@ async fn own_dhcp_options_go_before_the_network_and_others_stay() {
         .ec2("DescribeDhcpOptions", &sets(""))
         .ec2("DescribeDhcpOptions", &sets(&set("dopt-1", "x.example", "")))
         .ec2("DeleteVpc", "");
-    shared.delete::<Vpc>("vpc-1", with_domain("x.example")).await.unwrap();
+    shared.delete_owned::<Vpc>("vpc-1", with_domain("x.example"), Some(owner())).await.unwrap();
     let order: Vec<String> = shared.operations().into_iter().filter(|o| !o.starts_with("Describe")).collect();
     assert_eq!(order, ["DeleteVpc"]);
 }
