@@ -539,7 +539,7 @@ fn names_in_other_stacks_and_components_are_checked_in_all_their_parts() {
         ),
         (
             "stacks/s.yaml",
-            "stack: s\noutputs:\n  a: { value: \"{{ a.outputs.two }}\" }\n  b: { value: \"{{ a.wbe.ip.id }}\" }\n  c: { value: \"{{ a.web.pi.id }}\" }\n  d: { value: \"{{ a.web.outputs.adress }}\" }\n  e: { value: \"{{ a.many.[z].ip.id }}\" }\n  f: { value: \"{{ a.web.ip.nothing }}\" }\n",
+            "stack: s\noutputs:\n  a: { value: \"{{ a.outputs.two }}\" }\n  b: { value: \"{{ a.wbe.ip.id }}\" }\n  c: { value: \"{{ a.web.pi.id }}\" }\n  d: { value: \"{{ a.web.outputs.adress }}\" }\n  e: { value: \"{{ a.many.[z].ip.id }}\" }\n  f: { value: \"{{ a.web.ip.public_pi }}\" }\n",
         ),
     ]);
     insta::assert_snapshot!(said, @r#"
@@ -578,12 +578,12 @@ fn names_in_other_stacks_and_components_are_checked_in_all_their_parts() {
       |                   ^^^^^^^^^^^^^^^^ no such key
       |
       = help: there is: x, y
-    error: kind `elastic_ip` has no attribute `nothing`
+    error: kind `elastic_ip` has no attribute `public_pi`
      --> stacks/s.yaml:8:19
       |
-    8 |   f: { value: "{{ a.web.ip.nothing }}" }
-      |                   ^^^^^^^^^^^^^^^^ no such attribute
+    8 |   f: { value: "{{ a.web.ip.public_pi }}" }
+      |                   ^^^^^^^^^^^^^^^^^^ no such attribute
       |
-      = help: there is: id, public_ip, border_group, pool
+      = help: did you mean `public_ip`?
     "#);
 }
