@@ -80,19 +80,26 @@ pub struct Diagnostics {
 }
 
 /// Most errors and most warnings that are kept: nobody reads more, and a repetition can give any number.
-const MOST: usize = 500;
+const MOST: usize = 100;
 
 /// Shortest secret that is masked: a shorter one would stand in every other word.
 const SHORTEST_SECRET: usize = 4;
 
 impl Diagnostics {
-    /// Adds one; a message already present is not repeated, and after 500 they are only noted as more.
+    /// Adds one; a message already present is not repeated, and after 100 they are only noted as more.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         if self.all.iter().filter(|d| d.severity == diagnostic.severity).count() >= MOST {
             self.cut = true;
         } else if !self.all.contains(&diagnostic) {
             self.all.push(diagnostic);
         }
+    }
+
+    /// Whether there are so many errors that it is not worth looking for more; a note then says that there may be.
+    pub fn is_full(&mut self) -> bool {
+        let full = self.counts().0 >= MOST;
+        self.cut |= full;
+        full
     }
 
     /// Whether an error is among them.
@@ -198,13 +205,16 @@ fn groups<'a>(diagnostic: &'a Diagnostic, files: &'a Files) -> Vec<Group<'a>> {
 
 /// The candidate nearest to what was typed, if one is near enough to be worth a hint.
 pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let size = typed.chars().count();
     candidates
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(typed, candidate), candidate))
-        .filter(|(distance, candidate)| {
+        .filter_map(|candidate| {
+            let other = candidate.chars().count();
             // Of two letters, one wrong makes another word.
-            let length = candidate.chars().count().max(typed.chars().count());
-            *distance <= (length / 3).max(usize::from(length > 2))
+            let most = (size.max(other) / 3).max(usize::from(size.max(other) > 2));
+            // The distance is at least the difference in length, which is quicker to tell.
+            let distance = (size.abs_diff(other) <= most).then(|| strsim::damerau_levenshtein(typed, candidate))?;
+            (distance <= most).then_some((distance, candidate))
         })
         .min()
         .map(|(_, candidate)| candidate)
@@ -262,7 +272,7 @@ mod tests {
         (0..700).for_each(|_| all.push(Diagnostic::warning("same")));
         (0..700).for_each(|n| all.push(Diagnostic::warning(format!("warning {n}"))));
         (0..700).for_each(|n| all.push(Diagnostic::error(format!("error {n}"))));
-        assert_eq!(all.counts(), (500, 500));
+        assert_eq!(all.counts(), (100, 100));
         assert!(render(&all, &Files::default(), false).contains("There are more messages like these"));
     }
 

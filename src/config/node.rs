@@ -328,6 +328,11 @@ impl<'t> Builder<'t, '_> {
             };
             let (event, at) = self.next(parser)?;
             let node = self.node(parser, event, at, depth + 1)?;
+            if key.text == "<<" {
+                let what = "`<<` does not merge mappings";
+                self.error(what, key.span, "YAML 1.2 has no such key", "write the entries out, or use a template");
+                continue;
+            }
             if let Some(first) = places.insert(key.text.clone(), key.span) {
                 self.failed = true;
                 self.diagnostics.push(

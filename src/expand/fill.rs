@@ -22,6 +22,9 @@ impl<'p> Expansion<'p> {
         let mut resources = BTreeMap::new();
         let mut spans = BTreeMap::new();
         for pending in self.pending.clone() {
+            if self.diagnostics.is_full() {
+                break;
+            }
             let cidr = pending.file.fields.iter().find(|(k, _)| k.text == "cidr");
             let cidr = cidr.map_or(pending.file.name.span, |(_, n)| n.span);
             let declared = Declared { span: pending.file.name.span, cidr, place: pending.place.clone() };

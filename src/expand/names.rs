@@ -314,8 +314,8 @@ fn check_attribute(group: &Group, name: &str) -> Result<(), Unresolved> {
     if kind.attribute(name).is_some() || kind.schema.field(name).is_some_and(is_scalar) {
         return Ok(());
     }
-    let fields = kind.schema.fields.iter().filter(|f| is_scalar(f)).map(|f| f.name.as_str());
-    let names = kind.facts.attributes.iter().map(|a| a.name).chain(fields);
+    let fields = kind.schema.fields.iter().filter(|f| is_scalar(f) && kind.attribute(&f.name).is_none());
+    let names = kind.facts.attributes.iter().map(|a| a.name).chain(fields.map(|f| f.name.as_str()));
     let error = Unresolved::new(format!("kind `{}` has no attribute `{name}`", kind.name), suggestion(name, names));
     Err(error.label("no such attribute"))
 }

@@ -329,3 +329,17 @@ fn files_cannot_be_named_as_no_address_could_hold() {
       = help: choose another name
     ");
 }
+
+#[test]
+fn a_merge_key_of_old_yaml_is_told_what_to_use_instead() {
+    let said = errors_of("stack: s\nresources:\n  a: &a { kind: elastic_ip, tags: { T: x } }\n  b: { <<: *a }\n");
+    insta::assert_snapshot!(said, @r"
+    error: `<<` does not merge mappings
+     --> stacks/s.yaml:4:8
+      |
+    4 |   b: { <<: *a }
+      |        ^^ YAML 1.2 has no such key
+      |
+      = help: write the entries out, or use a template
+    ");
+}

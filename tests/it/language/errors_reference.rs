@@ -502,3 +502,88 @@ fn a_name_inside_a_repeated_component_asks_for_a_key() {
       = help: there is: x, y
     "#);
 }
+
+#[test]
+fn a_resource_with_errors_is_no_missing_target_of_a_move_or_a_reference() {
+    let said = errors_of(
+        "stack: s\nresources:\n  a: { kind: vpc }\n  b: { kind: vcp }\n  gate: { kind: internet_gateway, vpc: a, depends_on: b }\nmoved:\n  - { from: old_a, to: a }\n  - { from: old_b, to: b }\n",
+    );
+    insta::assert_snapshot!(said, @r"
+    error: `cidr` is missing
+     --> stacks/s.yaml:3:3
+      |
+    3 |   a: { kind: vpc }
+      |   ^ kind `vpc` needs it: IPv4 range, /16 to /28
+      |
+      = help: add `cidr: …`
+    error: unknown kind `vcp`
+     --> stacks/s.yaml:4:14
+      |
+    4 |   b: { kind: vcp }
+      |              ^^^ no such kind
+      |
+      = help: did you mean `vpc`?
+    ");
+}
+
+#[test]
+fn names_in_other_stacks_and_components_are_checked_in_all_their_parts() {
+    let said = errors(&[
+        (
+            "templates/t.yaml",
+            "template: t\nresources:\n  ip: { kind: elastic_ip }\noutputs:\n  address: { value: \"{{ ip.public_ip }}\" }\n",
+        ),
+        (
+            "stacks/a.yaml",
+            "stack: a\ncomponents:\n  web: { template: t }\n  many: { template: t, each: [x, y] }\noutputs:\n  one: { value: 1 }\n",
+        ),
+        (
+            "stacks/s.yaml",
+            "stack: s\noutputs:\n  a: { value: \"{{ a.outputs.two }}\" }\n  b: { value: \"{{ a.wbe.ip.id }}\" }\n  c: { value: \"{{ a.web.pi.id }}\" }\n  d: { value: \"{{ a.web.outputs.adress }}\" }\n  e: { value: \"{{ a.many.[z].ip.id }}\" }\n  f: { value: \"{{ a.web.ip.public_pi }}\" }\n",
+        ),
+    ]);
+    insta::assert_snapshot!(said, @r#"
+    error: there is no output `two`
+     --> stacks/s.yaml:3:19
+      |
+    3 |   a: { value: "{{ a.outputs.two }}" }
+      |                   ^^^^^^^^^^^^^ no such output
+      |
+      = help: there is: one
+    error: stack `a` has no `wbe`
+     --> stacks/s.yaml:4:19
+      |
+    4 |   b: { value: "{{ a.wbe.ip.id }}" }
+      |                   ^^^^^^^^^^^ no such name in it
+      |
+      = help: did you mean `web`?
+    error: component `web` has no `pi`
+     --> stacks/s.yaml:5:19
+      |
+    5 |   c: { value: "{{ a.web.pi.id }}" }
+      |                   ^^^^^^^^^^^ no such name in it
+      |
+      = help: there is: ip, outputs
+    error: there is no output `adress`
+     --> stacks/s.yaml:6:19
+      |
+    6 |   d: { value: "{{ a.web.outputs.adress }}" }
+      |                   ^^^^^^^^^^^^^^^^^^^^ no such output
+      |
+      = help: did you mean `address`?
+    error: component `many` has no key `z`
+     --> stacks/s.yaml:7:19
+      |
+    7 |   e: { value: "{{ a.many.[z].ip.id }}" }
+      |                   ^^^^^^^^^^^^^^^^ no such key
+      |
+      = help: there is: x, y
+    error: kind `elastic_ip` has no attribute `public_pi`
+     --> stacks/s.yaml:8:19
+      |
+    8 |   f: { value: "{{ a.web.ip.public_pi }}" }
+      |                   ^^^^^^^^^^^^^^^^^^ no such attribute
+      |
+      = help: did you mean `public_ip`?
+    "#);
+}
