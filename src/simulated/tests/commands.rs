@@ -87,12 +87,12 @@ async fn a_value_that_does_not_fit_is_refused_and_nothing_changes() {
     let cloud = place.open();
     let net = cloud.net("n").await;
     let (what, _) = wrong(cloud.set("s/n", "tier", Some(json!("high"))));
-    assert!(what.starts_with("`tier` of a net can't be \"high\": ") && what.contains("u32"), "{what}");
+    assert!(what.starts_with("`tier` of kind `net` can't be \"high\": ") && what.contains("u32"), "{what}");
     let (what, _) = wrong(cloud.set("s/n", "retention", Some(json!("soon"))));
-    assert!(what.starts_with("`retention` of a net can't be \"soon\": "), "{what}");
+    assert!(what.starts_with("`retention` of kind `net` can't be \"soon\": "), "{what}");
     let (what, _) = wrong(cloud.set("s/n", "cidr", None));
-    assert!(what.starts_with("`cidr` of a net can't be removed: missing field `cidr`"), "{what}");
-    let rule = pair("`tier` of a net can't be 13: there is no tier 13", "take 12 or 14");
+    assert!(what.starts_with("`cidr` of kind `net` can't be removed: missing field `cidr`"), "{what}");
+    let rule = pair("`tier` of kind `net` can't be 13: there is no tier 13", "take 12 or 14");
     assert_eq!(wrong(cloud.set("s/n", "tier", Some(json!(13)))), rule);
     assert_eq!(wrong(cloud.set("s/n", "tier", None)).0, "`tier` is not set");
     assert_eq!(wrong(cloud.set("s/n", "tags.Nane", None)).0, "there is no tag `Nane`");
@@ -198,7 +198,7 @@ async fn data_keeps_its_fingerprint_until_it_is_written_and_recovery_points_keep
     assert_eq!(points.len(), 1);
     assert_eq!((points[0].fingerprint.as_str(), points[0].region.as_str(), points[0].taken_at), (&*before, OTHER, 5));
     assert_eq!(points[0].address.as_deref(), Some("s/d"));
-    assert_eq!(wrong(cloud.write_data("s/n")), pair("`s/n` holds no data", "a net never does"));
+    assert_eq!(wrong(cloud.write_data("s/n")), pair("`s/n` holds no data", "kind `net` never does"));
 }
 
 #[tokio::test]

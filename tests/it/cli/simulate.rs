@@ -140,7 +140,10 @@ fn what_can_not_be_set_is_refused_with_the_nearest_name_or_the_reason() {
         "error: kind `security_group` has no field `ingress.0.port`\n  help: did you mean `ports`?\n",
     );
     let wrong = simulate(&s, &["set", "s/sub", "public_addresses", "perhaps"]).code(64).err;
-    assert!(wrong.starts_with("error: `public_addresses` of kind `subnet` can't be \"perhaps\": invalid type"), "{wrong}");
+    assert!(
+        wrong.starts_with("error: `public_addresses` of kind `subnet` can't be \"perhaps\": invalid type"),
+        "{wrong}"
+    );
     let wrong = simulate(&s, &["unset", "s/web", "description"]).code(64).err;
     let reason = "error: `description` of kind `security_group` can't be removed: missing field `description`";
     assert!(wrong.starts_with(reason), "{wrong}");
@@ -231,7 +234,7 @@ fn data_and_its_recovery_points_can_be_told_apart() {
     assert_eq!((&points[1]["fingerprint"], &points[1]["address"]), (&now["data"], &"s/log".into()));
     assert_ne!(points[0]["fingerprint"], now["data"]);
     assert_eq!(simulate(&s, &["recovery-points"]).code(0).out.lines().count(), 3);
-    refused(&s, &["write-data", "s/net"], "error: `s/net` holds no data\n  help: a vpc never does\n");
+    refused(&s, &["write-data", "s/net"], "error: `s/net` holds no data\n  help: kind `vpc` never does\n");
 }
 
 #[test]
