@@ -1,8 +1,9 @@
 //! `log_group`: where log lines are kept.
 //!
 //! Holds data: deleting it loses its lines. Its name derives from the address (`log_group.name` tells it to agents), so
-//! that a prefix finds the environment's groups in pages of 50, and a run that ended early finds its group again. Tags
-//! have no page: they cost a call for each group under the prefix. Only `class` makes a new group necessary.
+//! that a prefix finds the environment's groups in pages of 50, and a run that ended early finds its group again. The API
+//! can't search by tags, so a name of one's own must hold `<project>-<environment>`, by which a second page finds it. Tags
+//! have no page: they cost a call for each group found. Name and `class` make a new group necessary.
 //! API: <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html>
 
 use std::collections::BTreeMap;
@@ -17,11 +18,13 @@ use serde_json::json;
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
+use crate::model::ownership;
 use crate::model::types::{Duration, Ref};
 use crate::providers::aws::client::Context;
 use crate::providers::aws::ec2::attributes;
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
 use crate::providers::aws::kms::key::Key;
+use crate::providers::aws::words::words;
 
 const DAY: u64 = 86_400;
 /// Days that the API takes
@@ -38,6 +41,11 @@ pub struct LogGroup;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
+    /// Its name, where a service asks for one, such as `/aws/lambda/shop-production-orders`; derived from the address if
+    /// left out. It must hold `<project>-<environment>`, with `-` for all but letters and digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[.\-_/#A-Za-z0-9]+$"), extend("x-change" = "replace"))]
+    pub name: Option<String>,
     /// How long lines are kept: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557,
     /// 2922, 3288 or 3653 days; `0s` for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,14 +65,16 @@ pub struct Spec {
     pub tags: Option<BTreeMap<String, String>>,
 }
 
-/// What a log group costs and can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Class {
-    /// Everything.
-    Standard,
-    /// Cheaper, without metric filters and live tail.
-    InfrequentAccess,
+words! {
+    /// What a log group costs and can do.
+    Class {
+        /// Everything.
+        Standard = "STANDARD",
+        /// Cheaper, without metric filters and live tail.
+        InfrequentAccess = "INFREQUENT_ACCESS",
+        /// For lines that are only handed on, and are kept for a day.
+        Delivery = "DELIVERY",
+    }
 }
 
 impl Kind for LogGroup {
@@ -115,6 +125,12 @@ impl Kind for LogGroup {
     }
 
     fn validate(spec: &Spec, problems: &mut Problems) {
+        if let Some(name) = spec.name.as_deref().filter(|n| n.starts_with("aws/")) {
+            problems.add("name", format!("the API keeps names such as `{name}` for itself"), "begin with another word");
+        }
+        if spec.class == Some(Class::Delivery) && spec.retention.is_some() {
+            problems.add("retention", "this class keeps lines for a day", "leave `retention` out");
+        }
         if let Some(retention) = &spec.retention {
             let seconds = retention.seconds();
             let known = seconds % DAY == 0 && DAYS.contains(&(seconds / DAY));
@@ -130,7 +146,7 @@ impl Kind for LogGroup {
 impl AwsKind for LogGroup {
     async fn read(cx: &Context, read: &Read<'_>) -> Result<Vec<Found<Spec>>, ApiError> {
         let groups = match &read.selection {
-            Selection::Owned { project, environment } => groups(cx, Some(&format!("{project}-{environment}-"))).await?,
+            Selection::Owned { project, environment } => of_environment(cx, project, environment).await?,
             Selection::Tagged(_) => groups(cx, None).await?,
             Selection::Ids(ids) => {
                 let mut out = Vec::new();
@@ -148,21 +164,25 @@ impl AwsKind for LogGroup {
 
     async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
         let spec = want.spec;
+        let name = spec.name.as_deref().unwrap_or(want.name);
+        let text = |tag: &str| want.tags.get(tag).map(String::as_str).unwrap_or_default();
+        let part = mark(text(ownership::PROJECT), text(ownership::ENVIRONMENT));
+        if !name.contains(&part) {
+            let message = format!("`{name}` does not hold `{part}`, so the group could not be found again: put it in");
+            return Err(ApiError::new("logs:CreateLogGroup", ErrorClass::Invalid, message));
+        }
         let request = cx
             .clients
             .logs
             .create_log_group()
-            .log_group_name(want.name)
+            .log_group_name(name)
             .set_kms_key_id(key_arn(want)?)
-            .set_log_group_class(spec.class.map(|c| match c {
-                Class::Standard => LogGroupClass::Standard,
-                Class::InfrequentAccess => LogGroupClass::InfrequentAccess,
-            }))
+            .set_log_group_class(spec.class.map(|c| LogGroupClass::from(c.api())))
             .set_deletion_protection_enabled(spec.deletion_protection.filter(|p| *p))
             .set_tags(Some(want.tags.clone().into_iter().collect()));
         cx.call("logs:CreateLogGroup", request.send()).await?;
-        set_retention(cx, want.name, spec).await?;
-        Ok(want.name.to_owned())
+        set_retention(cx, name, spec).await?;
+        Ok(name.to_owned())
     }
 
     async fn update(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError> {
@@ -212,6 +232,35 @@ async fn groups(cx: &Context, prefix: Option<&str>) -> Result<Vec<ApiGroup>, Api
     Ok(pages.into_iter().flat_map(|p| p.log_groups.unwrap_or_default()).collect())
 }
 
+/// What every name of an environment's group holds.
+fn mark(project: &str, environment: &str) -> String {
+    ownership::name_prefix(project, environment).trim_end_matches('-').to_owned()
+}
+
+/// All groups that can be of an environment: those whose names derive from addresses, and those that hold its mark. The
+/// search for the mark gives only names; what else is to be known of these comes in pages of 50.
+async fn of_environment(cx: &Context, project: &str, environment: &str) -> Result<Vec<ApiGroup>, ApiError> {
+    let prefix = ownership::name_prefix(project, environment);
+    let mark = mark(project, environment);
+    let logs = &cx.clients.logs;
+    let search = logs.describe_log_groups().log_group_name_pattern(&mark).limit(50).into_paginator().send();
+    let (mut all, marked) = tokio::try_join!(groups(cx, Some(&prefix)), cx.pages("logs:DescribeLogGroups", search))?;
+    let names: Vec<String> = marked
+        .iter()
+        .flat_map(|p| p.log_groups())
+        .filter_map(|g| g.log_group_name())
+        .filter(|name| name.contains(&mark) && !name.starts_with(&prefix))
+        .map(str::to_owned)
+        .collect();
+    for names in names.chunks(50) {
+        let request = logs.describe_log_groups().set_log_group_identifiers(Some(names.to_vec()));
+        let pages = cx.pages("logs:DescribeLogGroups", request.into_paginator().send()).await?;
+        let found = pages.into_iter().flat_map(|p| p.log_groups.unwrap_or_default());
+        all.extend(found.filter(|g| g.log_group_name().is_some_and(|n| names.iter().any(|m| m == n))));
+    }
+    Ok(all)
+}
+
 /// A group with its tags; none if it is not selected, or was deleted since the page was read.
 async fn with_tags(cx: &Context, read: &Read<'_>, group: ApiGroup) -> Result<Option<Found<Spec>>, ApiError> {
     let arn = arn(&group);
@@ -238,12 +287,10 @@ fn found(group: &ApiGroup, arn: String, tags: Tags) -> Found<Spec> {
         identifiers: vec![arn.clone(), format!("{arn}:*")],
         attributes: attributes([("id", json!(name)), ("name", json!(name)), ("arn", json!(arn))]),
         spec: Spec {
+            name: Some(name.clone()),
             retention: Some(Duration::from_seconds(days * DAY)),
             key: group.kms_key_id().map(Ref::id),
-            class: group.log_group_class().map(|c| match c {
-                LogGroupClass::InfrequentAccess => Class::InfrequentAccess,
-                _ => Class::Standard,
-            }),
+            class: group.log_group_class().and_then(|c| Class::from_api(c.as_str())),
             deletion_protection: Some(group.deletion_protection_enabled().unwrap_or(false)),
             tags: None,
         },
@@ -279,5 +326,90 @@ async fn set_retention(cx: &Context, name: &str, spec: &Spec) -> Result<(), ApiE
                 other => other.map(|_| ()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::providers::aws::script::Script;
+
+    fn page(names: &[&str], more: &Value) -> String {
+        let groups: Vec<Value> = names
+            .iter()
+            .map(|name| {
+                let mut group = json!({"logGroupName": name, "arn": format!("arn:aws:logs:r:1:log-group:{name}:*")});
+                group.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+                group
+            })
+            .collect();
+        json!({"logGroups": groups}).to_string()
+    }
+
+    const TAGS: &str = r#"{"tags": {"saiken:project": "p", "saiken:environment": "e", "saiken:address": "s/it"}}"#;
+
+    fn script() -> Script {
+        let mut script = Script::default().answer("ListTagsForResource", 200, TAGS);
+        for operation in ["CreateLogGroup", "PutRetentionPolicy", "AssociateKmsKey", "PutLogGroupDeletionProtection"] {
+            script = script.answer(operation, 200, "{}");
+        }
+        script
+    }
+
+    #[tokio::test]
+    async fn a_group_with_a_name_of_its_own_is_found_by_what_the_name_holds() {
+        let whole =
+            json!({"retentionInDays": 30, "logGroupClass": "INFREQUENT_ACCESS", "deletionProtectionEnabled": true});
+        let script = script()
+            .answer("DescribeLogGroups", 200, &page(&["p-e-s-one"], &whole))
+            .answer("DescribeLogGroups", 200, &page(&["/aws/lambda/p-e-orders", "p-e-s-one"], &json!({})))
+            .answer("DescribeLogGroups", 200, &page(&["/aws/lambda/p-e-orders"], &whole));
+        let found = script.read::<LogGroup>().await.unwrap();
+        assert_eq!(found.iter().map(|o| o.id.as_str()).collect::<Vec<_>>(), ["p-e-s-one", "/aws/lambda/p-e-orders"]);
+        for object in found {
+            assert_eq!(object.spec["retention"], "30d", "{}", object.id);
+            assert_eq!(object.spec["class"], "infrequent_access");
+            assert_eq!(object.spec["deletion_protection"], true);
+        }
+        let asked = script.asked("DescribeLogGroups");
+        assert!(asked.iter().any(|a| a.contains(r#""logGroupNamePattern":"p-e""#)), "{asked:?}");
+        assert!(asked.iter().any(|a| a.contains(r#""logGroupIdentifiers":["/aws/lambda/p-e-orders"]"#)), "{asked:?}");
+    }
+
+    #[tokio::test]
+    async fn a_name_by_which_the_group_could_not_be_found_is_refused_before_it_is_made() {
+        let script = script();
+        let error = script.create::<LogGroup>(json!({"name": "/aws/lambda/orders"})).await.unwrap_err();
+        assert_eq!(
+            error.message,
+            "`/aws/lambda/orders` does not hold `p-e`, so the group could not be found again: put it in"
+        );
+        assert!(script.operations().is_empty());
+    }
+
+    #[tokio::test]
+    async fn class_key_and_protection_reach_the_api() {
+        let whole = json!({"logGroupClass": "DELIVERY", "kmsKeyId": "arn:key", "deletionProtectionEnabled": true});
+        let script = script().answer("DescribeLogGroups", 200, &page(&["p-e-s-it"], &whole));
+        let spec = json!({"class": "delivery", "key": {"id": "arn:key"}, "deletion_protection": true});
+        let object = script.create::<LogGroup>(spec.clone()).await.unwrap();
+        let asked = script.asked("CreateLogGroup").join("");
+        for part in [r#""logGroupClass":"DELIVERY""#, r#""kmsKeyId":"arn:key""#, r#""deletionProtectionEnabled":true"#]
+        {
+            assert!(asked.contains(part), "{part}: {asked}");
+        }
+        for field in ["class", "key", "deletion_protection"] {
+            assert_eq!(object.spec[field], spec[field], "{field}");
+        }
+        let mut other = spec.clone();
+        other["key"] = json!({"id": "arn:other"});
+        other["deletion_protection"] = json!(false);
+        script.update::<LogGroup>("p-e-s-it", spec, other).await.unwrap();
+        assert!(script.asked("AssociateKmsKey").join("").contains("arn:other"));
+        assert!(
+            script.asked("PutLogGroupDeletionProtection").join("").contains(r#""deletionProtectionEnabled":false"#)
+        );
     }
 }
