@@ -123,18 +123,8 @@ pub fn physical_name(project: &str, environment: &str, address: &Address, genera
     if generation > 1 {
         full.push_str(&format!("-{generation}"));
     }
-    let mut plain = String::with_capacity(full.len());
-    let mut exact = true;
-    for c in full.chars() {
-        match c {
-            'a'..='z' | 'A'..='Z' | '0'..='9' | '-' => plain.push(c),
-            '/' | '.' | ':' | '_' => plain.push('-'),
-            _ => {
-                exact = false;
-                plain.push('-');
-            }
-        }
-    }
+    let mut plain: String = full.chars().map(plain_character).collect();
+    let mut exact = full.chars().all(|c| c.is_ascii_alphanumeric() || "-/.:_".contains(c));
     // Different separators may give one plain text ("a.b" and "a-b"): all but the common form carry the hash.
     exact &= plain.matches('-').count() == full.matches(['/', ':', '-']).count() && !full.contains(['.', '_']);
     if exact && plain.len() <= limit {
@@ -143,6 +133,16 @@ pub fn physical_name(project: &str, environment: &str, address: &Address, genera
     let tail = hash(&full, 8);
     plain.truncate(limit - 9);
     format!("{}-{tail}", plain.trim_end_matches('-'))
+}
+
+/// What all physical names of an environment begin with, unless a service's limit cuts them short before it ends.
+pub fn name_prefix(project: &str, environment: &str) -> String {
+    format!("{project}-{environment}-").chars().map(plain_character).collect()
+}
+
+/// A character of a physical name: letters, digits and `-` only.
+fn plain_character(c: char) -> char {
+    if c.is_ascii_alphanumeric() { c } else { '-' }
 }
 
 /// The token that makes a creating call idempotent: the same for the same plan, address and generation.
@@ -173,6 +173,10 @@ mod tests {
         assert_eq!(physical_name("shop", "prod", &a("network/main"), 2, 64), "shop-prod-network-main-2");
         let long = physical_name("shop", "prod", &a(&format!("network/{}", "x".repeat(99))), 1, 32);
         assert_eq!(long.len(), 32);
+        for (project, environment) in [("shop", "prod"), ("再建", "a_b")] {
+            let name = physical_name(project, environment, &a("network/main"), 2, 64);
+            assert!(name.starts_with(&name_prefix(project, environment)), "{name}");
+        }
         assert_ne!(physical_name("s", "p", &a("n/a.b"), 1, 64), physical_name("s", "p", &a("n/a-b"), 1, 64));
         assert_ne!(physical_name("s", "p", &a("n/名"), 1, 64), physical_name("s", "p", &a("n/前"), 1, 64));
     }

@@ -30,7 +30,7 @@ type Answer = (u16, String);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Script {
     answers: Arc<Mutex<BTreeMap<String, Vec<Answer>>>>,
-    asked: Arc<Mutex<Vec<String>>>,
+    asked: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl Script {
@@ -99,12 +99,12 @@ impl Script {
     /// Bodies of the requests to an operation.
     pub(crate) fn asked(&self, operation: &str) -> Vec<String> {
         let asked = self.asked.lock().unwrap();
-        asked.iter().filter(|b| b.starts_with(&format!("Action={operation}&"))).cloned().collect()
+        asked.iter().filter(|(name, _)| name == operation).map(|(_, body)| body.clone()).collect()
     }
 
-    /// All operations asked of the form-encoded services, in order.
+    /// All operations asked, in order.
     pub(crate) fn operations(&self) -> Vec<String> {
-        self.asked.lock().unwrap().iter().map(|body| operation(body).to_owned()).collect()
+        self.asked.lock().unwrap().iter().map(|(operation, _)| operation.clone()).collect()
     }
 
     /// A context whose calls come here.
@@ -161,7 +161,7 @@ impl HttpConnector for Script {
             Some(target) => target.to_owned(),
             None => operation(&body).to_owned(),
         };
-        self.asked.lock().unwrap().push(body);
+        self.asked.lock().unwrap().push((operation.clone(), body));
         let mut answers = self.answers.lock().unwrap();
         let (status, answer) = match answers.get_mut(&operation) {
             Some(list) if list.len() > 1 => list.remove(0),

@@ -15,13 +15,22 @@ fn key_creates_reads_back_changes_and_deletes() {
         kind: "key",
         needs: vec![],
         first: json!({
-            "description": "one", "policy": policy("kms:*"), "rotation": true, "enabled": true, "alias": "further-one",
-            "usage": "encrypt_decrypt", "key_spec": "SYMMETRIC_DEFAULT", "multi_region": false, "tags": {"a": "1"},
+            "description": "one", "policy": policy("kms:*"), "rotation": true, "enabled": true,
+            "aliases": ["further-one", "stays"], "deletion_window": "30d", "usage": "encrypt_decrypt",
+            "key_spec": "SYMMETRIC_DEFAULT", "multi_region": true, "tags": {"a": "1"},
         }),
         second: json!({
-            "description": "two", "policy": policy("kms:Encrypt"), "rotation": false, "enabled": true, "alias": "further-two",
-            "usage": "encrypt_decrypt", "key_spec": "SYMMETRIC_DEFAULT", "multi_region": false, "tags": {"a": "2"},
+            "description": "two", "policy": policy("kms:Encrypt"), "rotation": false, "enabled": false,
+            "aliases": ["further-two", "stays"], "deletion_window": "7d", "usage": "encrypt_decrypt",
+            "key_spec": "SYMMETRIC_DEFAULT", "multi_region": true, "tags": {"a": "2"},
         }),
+        // The rotation's interval is proven by the unit tests: the emulator has none.
         not_by_emulator: &[],
     });
+}
+
+#[test]
+fn a_signing_key_has_its_usage_and_type() {
+    let spec = |description: &str| json!({"usage": "sign_verify", "key_spec": "RSA_2048", "description": description});
+    run(Case { kind: "key", needs: vec![], first: spec("one"), second: spec("two"), not_by_emulator: &[] });
 }

@@ -16,17 +16,34 @@ fn role_creates_reads_back_changes_and_deletes() {
         kind: "role",
         needs: vec![],
         first: json!({
+            "name": "a-name+of=its.own",
+            "permissions_boundary": "arn:aws:iam::123456789012:policy/bound",
             "trust": trust("ec2.amazonaws.com"), "description": "one", "path": "/service/", "max_session": "1h",
             "policies": {"read": allow("s3:GetObject"), "gone": allow("s3:ListBucket")},
             "managed_policies": ["arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"],
             "instance_profile": true, "tags": {"a": "1"},
         }),
         second: json!({
+            "name": "a-name+of=its.own", "permissions_boundary": "",
             "trust": trust("lambda.amazonaws.com"), "description": "two", "path": "/service/", "max_session": "2h",
             "policies": {"read": allow("s3:GetObjectVersion")},
             "managed_policies": ["arn:aws:iam::aws:policy/CloudWatchAgentServerPolicy"],
             "instance_profile": false, "tags": {"a": "2"},
         }),
+        not_by_emulator: &[],
+    });
+}
+
+#[test]
+fn a_role_of_a_derived_name_gets_an_instance_profile_later() {
+    let trust = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
+    ]});
+    run(Case {
+        kind: "role",
+        needs: vec![],
+        first: json!({"trust": trust, "instance_profile": false, "policies": {}, "managed_policies": []}),
+        second: json!({"trust": trust, "instance_profile": true, "policies": {}, "managed_policies": []}),
         not_by_emulator: &[],
     });
 }

@@ -1,7 +1,8 @@
 //! `role`: an identity for servers and services, with its policies and, if wanted, an instance profile of the same name.
 //!
-//! Belongs to the whole account. Its name is its id and derives from the address, so a run that ended early finds its
-//! role again. Only `path` makes a new role necessary.
+//! Belongs to the whole account. Its name is its id and derives from the address, unless one is given. Only `name` and `path`
+//! make a new role necessary; a name of one's own stands in the way of a new role with another path: change both, or let
+//! the replacement delete first.
 //!
 //! All roles with their policies, tags and profiles come in pages of 1,000 from one API; `description` and `max_session`
 //! are not in them, and cost a call a role where they are declared. Inline and managed policies are managed whole where
@@ -33,6 +34,10 @@ pub struct Role;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
+    /// Its name, 64 letters, digits and `+=,.@-_` at most; derived from the address if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_+=,.@-]+$"), extend("x-change" = "replace"))]
+    pub name: Option<String>,
     /// Who may take it on: a policy with `sts:AssumeRole`.
     pub trust: PolicyDocument,
     /// What it is for; 1,000 characters at most.
@@ -47,7 +52,7 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-deep" = true))]
     pub max_session: Option<Duration>,
-    /// ARN of the policy that bounds its permissions.
+    /// ARN of the policy that bounds its permissions; empty for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permissions_boundary: Option<String>,
     /// Policies of its own, by name.
@@ -170,23 +175,24 @@ impl AwsKind for Role {
 
     async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
         let (iam, spec) = (&cx.clients.iam, want.spec);
+        let name = spec.name.as_deref().unwrap_or(want.name);
         let request = iam
             .create_role()
-            .role_name(want.name)
+            .role_name(name)
             .assume_role_policy_document(spec.trust.to_json())
             .set_description(spec.description.clone())
             .set_path(spec.path.clone())
             .set_max_session_duration(session(spec))
-            .set_permissions_boundary(spec.permissions_boundary.clone())
+            .set_permissions_boundary(spec.permissions_boundary.clone().filter(|b| !b.is_empty()))
             .set_tags(Some(to_tags(want.tags)?));
         cx.call("iam:CreateRole", request.send()).await?;
-        settle_policies(cx, want.name, spec, None).await?;
+        settle_policies(cx, name, spec, None).await?;
         if spec.instance_profile == Some(true) {
-            add_profile(cx, want.name, spec, want.tags).await?;
+            add_profile(cx, name, spec, want.tags).await?;
             let what = "the instance profile to be seen";
             cx.wait(want.watch, what, Time::from_secs(120), || async {
                 let answer = cx
-                    .call("iam:GetInstanceProfile", iam.get_instance_profile().instance_profile_name(want.name).send())
+                    .call("iam:GetInstanceProfile", iam.get_instance_profile().instance_profile_name(name).send())
                     .await;
                 match answer {
                     Ok(answer) => Ok(answer.instance_profile().filter(|p| !p.roles().is_empty()).map(|_| ())),
@@ -196,7 +202,7 @@ impl AwsKind for Role {
             })
             .await?;
         }
-        Ok(want.name.to_owned())
+        Ok(name.to_owned())
     }
 
     async fn update(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError> {
@@ -215,8 +221,13 @@ impl AwsKind for Role {
             cx.call("iam:UpdateRole", request.send()).await?;
         }
         if let Some(boundary) = spec.permissions_boundary.as_ref().filter(|_| update.changed("permissions_boundary")) {
-            let request = iam.put_role_permissions_boundary().role_name(name).permissions_boundary(boundary);
-            cx.call("iam:PutRolePermissionsBoundary", request.send()).await?;
+            if boundary.is_empty() {
+                let request = iam.delete_role_permissions_boundary().role_name(name);
+                cx.call("iam:DeleteRolePermissionsBoundary", request.send()).await?;
+            } else {
+                let request = iam.put_role_permissions_boundary().role_name(name).permissions_boundary(boundary);
+                cx.call("iam:PutRolePermissionsBoundary", request.send()).await?;
+            }
         }
         if update.changed("policies") || update.changed("managed_policies") {
             settle_policies(cx, name, spec, Some(update.before)).await?;
@@ -318,14 +329,14 @@ async fn found(cx: &Context, read: &Read<'_>, role: &RoleDetail, tags: Tags) -> 
             ("instance_profile_arn", json!(profile.map(|p| p.arn()))),
         ]),
         spec: Spec {
+            name: Some(name.clone()),
             trust: policy(role.assume_role_policy_document().unwrap_or_default())?,
             description,
             path: role.path().map(str::to_owned),
             max_session,
-            permissions_boundary: role
-                .permissions_boundary()
-                .and_then(|b| b.permissions_boundary_arn())
-                .map(str::to_owned),
+            permissions_boundary: Some(
+                role.permissions_boundary().and_then(|b| b.permissions_boundary_arn()).unwrap_or_default().to_owned(),
+            ),
             policies: Some(policies),
             managed_policies: Some(managed),
             instance_profile: Some(profile.is_some()),

@@ -1,13 +1,15 @@
 //! `key`: a key of one's own, with an alias.
 //!
 //! Usage, key spec and multi-region make a new key necessary; the old one is scheduled for deletion, and what it encrypts
-//! can't be read any more once it is gone, so keys count as data. Deletion waits 30 days, the longest that the API allows;
-//! until then `aws kms cancel-key-deletion` brings the key back. A key that waits for deletion counts as gone.
+//! can't be read any more once it is gone, so keys count as data. Deletion waits 30 days unless `deletion_window` says
+//! otherwise; until then `aws kms cancel-key-deletion` brings the key back. A key that waits for deletion counts as gone. The
+//! API keeps the window only once it runs, so it stands in a tag of the key's until then.
 //!
 //! The API has no filter by tags. Every key gets the alias `alias/<physical name>` right after it is made, so two pages
 //! (aliases, keys) tell which keys can be ours: those with an alias of the environment, and those without any alias (a
-//! run that ended between key and alias). Only these are described, with one call each for the state; the tags of most
-//! come from the index of tags.
+//! run that ended between key and alias: the next one adds it); the index of tags tells those with other aliases. Only these
+//! are described, with one call each for the state; the tags of most come from the index. An alias that another key of the
+//! same address holds (the one that is being replaced) moves over.
 //! API: <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html>
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,12 +26,16 @@ use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacem
 use crate::model::observed::{Object, Status};
 use crate::model::ownership::{self, Owner};
 use crate::model::types::{Duration, PolicyDocument};
+use crate::model::value::is_unknown_text;
 use crate::providers::aws::client::Context;
 use crate::providers::aws::ec2::attributes;
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
 use crate::providers::aws::tagging;
+use crate::providers::aws::words::words;
 
 const DAY: u64 = 86_400;
+/// Tag that holds the deletion window.
+const WINDOW: &str = "saiken:deletion-window";
 /// Calls for single keys under way at once.
 const AT_ONCE: usize = 8;
 
@@ -60,9 +66,16 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-change" = "interrupts"))]
     pub enabled: Option<bool>,
-    /// A further alias, without `alias/`; unique in the account and region.
+    /// Further aliases, without `alias/`; each is unique in the account and region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alias: Option<String>,
+    #[schemars(extend("x-unordered" = true))]
+    pub aliases: Option<Vec<String>>,
+    /// Whether it has the alias that derives from its address, by which the keys of an environment are found: always true.
+    #[serde(default = "yes")]
+    pub own_alias: bool,
+    /// How long a deleted key can still be brought back, 7 to 30 whole days; 30 if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_window: Option<Duration>,
     /// What it is used for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-change" = "replace"))]
@@ -80,38 +93,21 @@ pub struct Spec {
     pub tags: Option<BTreeMap<String, String>>,
 }
 
-/// What a key is used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Usage {
-    /// Encrypting and decrypting.
-    EncryptDecrypt,
-    /// Signing and verifying.
-    SignVerify,
-    /// Message authentication codes.
-    GenerateVerifyMac,
-    /// Agreeing on keys.
-    KeyAgreement,
+fn yes() -> bool {
+    true
 }
 
-impl Usage {
-    fn api(self) -> KeyUsageType {
-        match self {
-            Self::EncryptDecrypt => KeyUsageType::EncryptDecrypt,
-            Self::SignVerify => KeyUsageType::SignVerify,
-            Self::GenerateVerifyMac => KeyUsageType::GenerateVerifyMac,
-            Self::KeyAgreement => KeyUsageType::KeyAgreement,
-        }
-    }
-
-    fn from_api(usage: &KeyUsageType) -> Option<Self> {
-        match usage {
-            KeyUsageType::EncryptDecrypt => Some(Self::EncryptDecrypt),
-            KeyUsageType::SignVerify => Some(Self::SignVerify),
-            KeyUsageType::GenerateVerifyMac => Some(Self::GenerateVerifyMac),
-            KeyUsageType::KeyAgreement => Some(Self::KeyAgreement),
-            _ => None,
-        }
+words! {
+    /// What a key is used for.
+    Usage {
+        /// Encrypting and decrypting.
+        EncryptDecrypt = "ENCRYPT_DECRYPT",
+        /// Signing and verifying.
+        SignVerify = "SIGN_VERIFY",
+        /// Message authentication codes.
+        GenerateVerifyMac = "GENERATE_VERIFY_MAC",
+        /// Agreeing on keys.
+        KeyAgreement = "KEY_AGREEMENT",
     }
 }
 
@@ -149,6 +145,7 @@ impl Kind for Key {
                     "kms:CreateKey",
                     "kms:TagResource",
                     "kms:CreateAlias",
+                    "kms:UpdateAlias",
                     "kms:EnableKeyRotation",
                     "kms:DisableKey",
                 ],
@@ -160,6 +157,7 @@ impl Kind for Key {
                     "kms:EnableKey",
                     "kms:DisableKey",
                     "kms:CreateAlias",
+                    "kms:UpdateAlias",
                     "kms:DeleteAlias",
                     "kms:TagResource",
                     "kms:UntagResource",
@@ -193,12 +191,21 @@ impl Kind for Key {
         if spec.rotation == Some(true) && !symmetric {
             problems.add("rotation", "only symmetric keys can be rotated", "leave `rotation` out");
         }
-        if let Some(alias) = spec.alias.as_deref().filter(|a| a.starts_with("alias/") || a.starts_with("aws/")) {
+        for alias in spec.aliases.iter().flatten().filter(|a| a.starts_with("alias/") || a.starts_with("aws/")) {
             problems.add(
-                "alias",
+                "aliases",
                 format!("`{alias}` begins with a word that the API sets or reserves"),
                 "leave it out",
             );
+        }
+        if !spec.own_alias {
+            problems.add("own_alias", "without this alias the key could not be found again", "leave `own_alias` out");
+        }
+        if let Some(window) = spec.deletion_window.as_ref().filter(|w| !is_unknown_text(w.as_str())) {
+            let days = window.seconds() / DAY;
+            if window.seconds() % DAY != 0 || !(7..=30).contains(&days) {
+                problems.add("deletion_window", format!("`{window}` is not 7 to 30 whole days"), "write 30d, for one");
+            }
         }
     }
 }
@@ -213,7 +220,7 @@ impl AwsKind for Key {
         let mut ids: BTreeSet<String> = match &read.selection {
             Selection::Ids(ids) => ids.iter().cloned().collect(),
             Selection::Owned { project, environment } => {
-                let prefix = format!("alias/{project}-{environment}-");
+                let prefix = format!("alias/{}", ownership::name_prefix(project, environment));
                 candidates(cx, &aliases, |names| names.iter().any(|n| n.starts_with(&prefix))).await?
             }
             Selection::Tagged(_) => {
@@ -234,25 +241,26 @@ impl AwsKind for Key {
 
     async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
         let spec = want.spec;
+        let mut all = want.tags.clone();
+        all.extend(spec.deletion_window.as_ref().map(|w| (WINDOW.to_owned(), w.to_string())));
         let request = cx
             .clients
             .kms
             .create_key()
             .set_description(spec.description.clone())
             .set_policy(spec.policy.as_ref().map(PolicyDocument::to_json))
-            .set_key_usage(spec.usage.map(Usage::api))
+            .set_key_usage(spec.usage.map(|u| KeyUsageType::from(u.api())))
             .set_key_spec(spec.key_spec.as_deref().map(KeySpec::from))
             .set_multi_region(spec.multi_region)
-            .set_tags(Some(to_tags(want.tags)?));
+            .set_tags(Some(to_tags(&all)?));
         let answer = cx.call("kms:CreateKey", request.send()).await?;
         let id = answer.key_metadata().map(|m| m.key_id().to_owned()).unwrap_or_default();
-        create_alias(cx, &id, &format!("alias/{}", want.name)).await?;
-        settle(cx, &id, spec, None, |field| field != "description" && field != "policy").await?;
+        settle(cx, &id, want, None, |field| !["description", "policy", "deletion_window"].contains(&field)).await?;
         Ok(id)
     }
 
     async fn update(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError> {
-        settle(cx, update.id, update.want.spec, Some(update.before), |field| update.changed(field)).await
+        settle(cx, update.id, &update.want, Some(update.before), |field| update.changed(field)).await
     }
 
     async fn delete(cx: &Context, delete: &Delete<'_, Spec>) -> Result<(), ApiError> {
@@ -261,7 +269,9 @@ impl AwsKind for Key {
                 cx.call("kms:DeleteAlias", cx.clients.kms.delete_alias().alias_name(alias).send()).await?;
             }
         }
-        let request = cx.clients.kms.schedule_key_deletion().key_id(delete.id).pending_window_in_days(30);
+        let window = delete.spec.deletion_window.as_ref().and_then(|w| i32::try_from(w.seconds() / DAY).ok());
+        let request =
+            cx.clients.kms.schedule_key_deletion().key_id(delete.id).pending_window_in_days(window.unwrap_or(30));
         cx.call("kms:ScheduleKeyDeletion", request.send()).await.map(|_| ())
     }
 
@@ -394,10 +404,12 @@ async fn whole(
     } else {
         unread.extend(["rotation", "rotation_period"]);
     }
-    let own = Owner::from_tags(&tags).map(|o| alias_of(&o));
     let names: Vec<&String> = aliases.iter().filter(|(_, key)| **key == id).map(|(name, _)| name).collect();
+    let owner = Owner::from_tags(&tags);
+    let own = owner.as_ref().and_then(|o| own_alias(o, &names));
     let further =
-        names.iter().find(|n| Some(n.as_str()) != own.as_deref()).map(|n| n.trim_start_matches("alias/").to_owned());
+        names.iter().filter(|n| Some(**n) != own).map(|n| n.trim_start_matches("alias/").to_owned()).collect();
+    let window = tags.get(WINDOW).and_then(|w| w.parse().ok()).unwrap_or_else(|| Duration::from_seconds(30 * DAY));
     let arn = meta.arn().unwrap_or_default().to_owned();
     let mut identifiers = vec![arn.clone()];
     for name in &names {
@@ -409,7 +421,7 @@ async fn whole(
         attributes: attributes([
             ("id", json!(id)),
             ("arn", json!(arn)),
-            ("alias_name", json!(own.or(names.first().map(|n| (*n).clone())))),
+            ("alias_name", json!(own.or(names.first().copied()))),
         ]),
         spec: Spec {
             description: Some(meta.description().unwrap_or_default().to_owned()),
@@ -417,8 +429,10 @@ async fn whole(
             rotation,
             rotation_period: period,
             enabled: Some(meta.enabled()),
-            alias: further,
-            usage: meta.key_usage().and_then(Usage::from_api),
+            aliases: Some(further),
+            own_alias: own.is_some(),
+            deletion_window: Some(window),
+            usage: meta.key_usage().and_then(|u| Usage::from_api(u.as_str())),
             key_spec: meta.key_spec().map(|s| s.as_str().to_owned()),
             multi_region: Some(meta.multi_region().unwrap_or(false)),
             tags: None,
@@ -430,32 +444,51 @@ async fn whole(
     })
 }
 
-/// The alias that an owned key has.
-fn alias_of(owner: &Owner) -> String {
-    let name = ownership::physical_name(
-        &owner.project,
-        &owner.environment,
-        &owner.address,
-        owner.generation,
-        Key::facts().name_limit,
-    );
-    format!("alias/{name}")
+/// Which of a key's aliases is the one that derives from its address; after a move, from the address that it had.
+fn own_alias<'a>(owner: &Owner, names: &[&'a String]) -> Option<&'a String> {
+    let (project, environment) = (&owner.project, &owner.environment);
+    let limit = Key::facts().name_limit;
+    let name = ownership::physical_name(project, environment, &owner.address, owner.generation, limit);
+    let prefix = format!("alias/{}", ownership::name_prefix(project, environment));
+    let exact = names.iter().find(|n| n.strip_prefix("alias/") == Some(name.as_str()));
+    exact.or_else(|| names.iter().find(|n| n.starts_with(&prefix))).copied()
 }
 
-async fn create_alias(cx: &Context, id: &str, alias: &str) -> Result<(), ApiError> {
-    let request = cx.clients.kms.create_alias().alias_name(alias).target_key_id(id);
-    cx.call("kms:CreateAlias", request.send()).await.map(|_| ())
+/// Gives the key an alias. One that a key of the same address holds moves over; anybody else's is left where it is.
+async fn take_alias(cx: &Context, id: &str, alias: &str, own: &Tags) -> Result<(), ApiError> {
+    let kms = &cx.clients.kms;
+    let request = kms.create_alias().alias_name(alias).target_key_id(id);
+    let refused = match cx.call("kms:CreateAlias", request.send()).await {
+        Err(e) if e.class == ErrorClass::Conflict => e,
+        other => return other.map(|_| ()),
+    };
+    let Some(holder) = aliases(cx).await?.remove(alias) else { return Err(refused) };
+    if holder == id {
+        return Ok(());
+    }
+    let theirs = tags(cx, &holder).await?.unwrap_or_default();
+    let same = [ownership::PROJECT, ownership::ENVIRONMENT, ownership::ADDRESS]
+        .iter()
+        .all(|key| own.contains_key(*key) && own.get(*key) == theirs.get(*key));
+    if !same {
+        return Err(refused);
+    }
+    let request = kms.update_alias().alias_name(alias).target_key_id(id);
+    cx.call("kms:UpdateAlias", request.send()).await.map(|_| ())
 }
 
 /// Everything that is not set in the creating call; also what an update changes.
 async fn settle(
     cx: &Context,
     id: &str,
-    spec: &Spec,
+    want: &Create<'_, Spec>,
     before: Option<&Spec>,
     changed: impl Fn(&str) -> bool,
 ) -> Result<(), ApiError> {
-    let kms = &cx.clients.kms;
+    let (kms, spec) = (&cx.clients.kms, want.spec);
+    if changed("own_alias") {
+        take_alias(cx, id, &format!("alias/{}", want.name), want.tags).await?;
+    }
     if let Some(description) = spec.description.as_ref().filter(|_| changed("description")) {
         let request = kms.update_key_description().key_id(id).description(description);
         cx.call("kms:UpdateKeyDescription", request.send()).await?;
@@ -477,15 +510,25 @@ async fn settle(
             cx.call("kms:DisableKeyRotation", kms.disable_key_rotation().key_id(id).send()).await?;
         }
     }
-    if let Some(alias) = spec.alias.as_ref().filter(|_| changed("alias")) {
-        create_alias(cx, id, &format!("alias/{alias}")).await?;
-        if let Some(old) = before.and_then(|b| b.alias.as_ref()).filter(|old| *old != alias) {
-            let request = kms.delete_alias().alias_name(format!("alias/{old}"));
+    if let Some(wanted) = spec.aliases.as_ref().filter(|_| changed("aliases")) {
+        let have = before.and_then(|b| b.aliases.as_deref()).unwrap_or_default();
+        for alias in wanted.iter().filter(|w| !have.contains(w)) {
+            take_alias(cx, id, &format!("alias/{alias}"), want.tags).await?;
+        }
+        for alias in have.iter().filter(|h| !wanted.contains(h)) {
+            let request = kms.delete_alias().alias_name(format!("alias/{alias}"));
             cx.call("kms:DeleteAlias", request.send()).await?;
         }
+    }
+    if let Some(window) = spec.deletion_window.as_ref().filter(|_| changed("deletion_window")) {
+        let tag = Tags::from([(WINDOW.to_owned(), window.to_string())]);
+        cx.call("kms:TagResource", kms.tag_resource().key_id(id).set_tags(Some(to_tags(&tag)?)).send()).await?;
     }
     if spec.enabled == Some(false) && changed("enabled") {
         cx.call("kms:DisableKey", kms.disable_key().key_id(id).send()).await?;
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

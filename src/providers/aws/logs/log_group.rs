@@ -1,9 +1,9 @@
 //! `log_group`: where log lines are kept.
 //!
 //! Holds data: deleting it loses its lines. Its name derives from the address (`log_group.name` tells it to agents), so
-//! that a prefix finds the environment's groups in pages of 50, and a run that ended early finds its group again. Their
-//! tags come from the index of tags, but for new ones that it does not know yet: these cost a call each. Only `class` makes
-//! a new group necessary.
+//! that a prefix finds the environment's groups in pages of 50, and a run that ended early finds its group again; the index
+//! of tags tells those with names of their own, and the tags of most. A name that the index does not know yet is not made
+//! twice: the API refuses, and what carries our tags already is taken as made. Name and `class` make a new group necessary.
 //! API: <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html>
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,12 +18,14 @@ use serde_json::json;
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
+use crate::model::ownership::{self, Owner};
 use crate::model::types::{Duration, Ref};
 use crate::providers::aws::client::Context;
 use crate::providers::aws::ec2::attributes;
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
 use crate::providers::aws::kms::key::Key;
 use crate::providers::aws::tagging;
+use crate::providers::aws::words::words;
 
 const DAY: u64 = 86_400;
 /// Days that the API takes
@@ -40,6 +42,11 @@ pub struct LogGroup;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
+    /// Its name, where a service asks for one, such as `/aws/lambda/orders`; derived from the address if left out. An object
+    /// that replaces another one can't have the same name unless `lifecycle.replacement` is `delete_first`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[.\-_/#A-Za-z0-9]+$"), extend("x-change" = "replace"))]
+    pub name: Option<String>,
     /// How long lines are kept: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557,
     /// 2922, 3288 or 3653 days; `0s` for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,14 +66,16 @@ pub struct Spec {
     pub tags: Option<BTreeMap<String, String>>,
 }
 
-/// What a log group costs and can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Class {
-    /// Everything.
-    Standard,
-    /// Cheaper, without metric filters and live tail.
-    InfrequentAccess,
+words! {
+    /// What a log group costs and can do.
+    Class {
+        /// Everything.
+        Standard = "STANDARD",
+        /// Cheaper, without metric filters and live tail.
+        InfrequentAccess = "INFREQUENT_ACCESS",
+        /// For lines that are only handed on, and are kept for a day.
+        Delivery = "DELIVERY",
+    }
 }
 
 impl Kind for LogGroup {
@@ -117,6 +126,12 @@ impl Kind for LogGroup {
     }
 
     fn validate(spec: &Spec, problems: &mut Problems) {
+        if let Some(name) = spec.name.as_deref().filter(|n| n.starts_with("aws/")) {
+            problems.add("name", format!("the API keeps names such as `{name}` for itself"), "begin with another word");
+        }
+        if spec.class == Some(Class::Delivery) && spec.retention.is_some() {
+            problems.add("retention", "this class keeps lines for a day", "leave `retention` out");
+        }
         if let Some(retention) = &spec.retention {
             let seconds = retention.seconds();
             let known = seconds % DAY == 0 && DAYS.contains(&(seconds / DAY));
@@ -132,7 +147,7 @@ impl Kind for LogGroup {
 impl AwsKind for LogGroup {
     async fn read(cx: &Context, read: &Read<'_>) -> Result<Vec<Found<Spec>>, ApiError> {
         let prefix = match &read.selection {
-            Selection::Owned { project, environment } => Some(format!("{project}-{environment}-")),
+            Selection::Owned { project, environment } => Some(ownership::name_prefix(project, environment)),
             Selection::Tagged(_) => None,
             Selection::Ids(ids) => {
                 let mut out = Vec::new();
@@ -175,21 +190,23 @@ impl AwsKind for LogGroup {
 
     async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
         let spec = want.spec;
+        let name = spec.name.as_deref().unwrap_or(want.name);
         let request = cx
             .clients
             .logs
             .create_log_group()
-            .log_group_name(want.name)
+            .log_group_name(name)
             .set_kms_key_id(key_arn(want)?)
-            .set_log_group_class(spec.class.map(|c| match c {
-                Class::Standard => LogGroupClass::Standard,
-                Class::InfrequentAccess => LogGroupClass::InfrequentAccess,
-            }))
+            .set_log_group_class(spec.class.map(|c| LogGroupClass::from(c.api())))
             .set_deletion_protection_enabled(spec.deletion_protection.filter(|p| *p))
             .set_tags(Some(want.tags.clone().into_iter().collect()));
-        cx.call("logs:CreateLogGroup", request.send()).await?;
-        set_retention(cx, want.name, spec).await?;
-        Ok(want.name.to_owned())
+        match cx.call("logs:CreateLogGroup", request.send()).await {
+            // The index of tags did not know yet what an earlier run made.
+            Err(e) if e.class == ErrorClass::Conflict && is_made(cx, name, want.tags).await? => {}
+            other => drop(other?),
+        }
+        set_retention(cx, name, spec).await?;
+        Ok(name.to_owned())
     }
 
     async fn update(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError> {
@@ -231,6 +248,18 @@ impl AwsKind for LogGroup {
         }
         Ok(())
     }
+}
+
+/// Whether a group of this name carries these tags of ours, its generation among them.
+async fn is_made(cx: &Context, name: &str, tags: &Tags) -> Result<bool, ApiError> {
+    let Some(group) = groups(cx, name).await?.into_iter().find(|g| g.log_group_name() == Some(name)) else {
+        return Ok(false);
+    };
+    let wanted = Owner::from_tags(tags).map(|o| (o.project, o.environment, o.address, o.generation));
+    let found = with_tags(cx, &Read::whole(Selection::Ids(&[name.to_owned()])), group).await?;
+    let there =
+        found.and_then(|f| Owner::from_tags(&f.tags)).map(|o| (o.project, o.environment, o.address, o.generation));
+    Ok(wanted.is_some() && wanted == there)
 }
 
 async fn groups(cx: &Context, prefix: &str) -> Result<Vec<ApiGroup>, ApiError> {
@@ -280,12 +309,10 @@ fn found(group: &ApiGroup, arn: String, tags: Tags) -> Found<Spec> {
         identifiers: vec![arn.clone(), format!("{arn}:*")],
         attributes: attributes([("id", json!(name)), ("name", json!(name)), ("arn", json!(arn))]),
         spec: Spec {
+            name: Some(name.clone()),
             retention: Some(Duration::from_seconds(days * DAY)),
             key: group.kms_key_id().map(Ref::id),
-            class: group.log_group_class().map(|c| match c {
-                LogGroupClass::InfrequentAccess => Class::InfrequentAccess,
-                _ => Class::Standard,
-            }),
+            class: group.log_group_class().and_then(|c| Class::from_api(c.as_str())),
             deletion_protection: Some(group.deletion_protection_enabled().unwrap_or(false)),
             tags: None,
         },
@@ -321,5 +348,121 @@ async fn set_retention(cx: &Context, name: &str, spec: &Spec) -> Result<(), ApiE
                 other => other.map(|_| ()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::providers::aws::script::Script;
+
+    fn page(names: &[&str], more: &Value) -> String {
+        let groups: Vec<Value> = names
+            .iter()
+            .map(|name| {
+                let mut group = json!({"logGroupName": name, "arn": format!("arn:aws:logs:r:1:log-group:{name}:*")});
+                group.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+                group
+            })
+            .collect();
+        json!({"logGroups": groups}).to_string()
+    }
+
+    fn tags(generation: &str) -> Value {
+        json!({"saiken:project": "p", "saiken:environment": "e", "saiken:address": "s/it", "saiken:generation": generation})
+    }
+
+    /// The index of tags, which knows these groups.
+    fn index(names: &[&str]) -> String {
+        let pairs: Vec<Value> =
+            tags("1").as_object().unwrap().iter().map(|(k, v)| json!({"Key": k, "Value": v})).collect();
+        let groups = names
+            .iter()
+            .map(|name| json!({"ResourceARN": format!("arn:aws:logs:r:1:log-group:{name}"), "Tags": pairs}))
+            .collect::<Vec<_>>();
+        json!({"ResourceTagMappingList": groups}).to_string()
+    }
+
+    fn script() -> Script {
+        let mut script = Script::default().answer("ListTagsForResource", 200, &json!({"tags": tags("1")}).to_string());
+        for operation in ["CreateLogGroup", "PutRetentionPolicy", "AssociateKmsKey", "PutLogGroupDeletionProtection"] {
+            script = script.answer(operation, 200, "{}");
+        }
+        script
+    }
+
+    #[tokio::test]
+    async fn a_group_with_a_name_of_its_own_is_found_by_the_index_and_a_new_one_by_its_name() {
+        let whole =
+            json!({"retentionInDays": 30, "logGroupClass": "INFREQUENT_ACCESS", "deletionProtectionEnabled": true});
+        let script = script()
+            .answer("GetResources", 200, &index(&["/aws/lambda/orders", "p-e-s-one"]))
+            .answer("DescribeLogGroups", 200, &page(&["p-e-s-one", "p-e-s-new"], &whole))
+            .answer("DescribeLogGroups", 200, &page(&["/aws/lambda/orders"], &whole));
+        let found = script.read::<LogGroup>().await.unwrap();
+        let ids: Vec<&str> = found.iter().map(|o| o.id.as_str()).collect();
+        assert_eq!(ids, ["p-e-s-one", "/aws/lambda/orders", "p-e-s-new"]);
+        for object in &found {
+            assert_eq!(object.spec["retention"], "30d", "{}", object.id);
+            assert_eq!(object.spec["class"], "infrequent_access");
+            assert_eq!(object.spec["deletion_protection"], true);
+        }
+        let asked = script.asked("DescribeLogGroups");
+        assert!(asked[0].contains(r#""logGroupNamePrefix":"p-e-""#), "{asked:?}");
+        assert!(asked[1].contains(r#""logGroupIdentifiers":["/aws/lambda/orders"]"#), "{asked:?}");
+        assert_eq!(script.asked("ListTagsForResource").len(), 1, "only the new one costs a call");
+    }
+
+    #[tokio::test]
+    async fn a_group_that_the_index_still_knows_and_that_is_gone_is_left_out() {
+        let gone = r#"{"__type": "ResourceNotFoundException", "message": "no such group"}"#;
+        let script = script()
+            .answer("GetResources", 200, &index(&["/gone"]))
+            .answer("DescribeLogGroups", 200, &page(&[], &json!({})))
+            .answer("DescribeLogGroups", 400, gone)
+            .answer("DescribeLogGroups", 200, &page(&[], &json!({})));
+        assert!(script.read::<LogGroup>().await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_taken_is_made_already_if_it_is_ours_and_refused_if_it_is_not() {
+        let taken =
+            r#"{"__type": "ResourceAlreadyExistsException", "message": "The specified log group already exists"}"#;
+        let script = |generation: &str| {
+            Script::default()
+                .answer("CreateLogGroup", 400, taken)
+                .answer("DescribeLogGroups", 200, &page(&["/orders"], &json!({})))
+                .answer("ListTagsForResource", 200, &json!({"tags": tags(generation)}).to_string())
+        };
+        let spec = json!({"name": "/orders"});
+        assert_eq!(script("1").create::<LogGroup>(spec.clone()).await.unwrap().id, "/orders");
+        // The one that it is to replace is not taken for it: its lines would be lost with it.
+        assert_eq!(script("0").create::<LogGroup>(spec).await.unwrap_err().class, ErrorClass::Conflict);
+    }
+
+    #[tokio::test]
+    async fn class_key_and_protection_reach_the_api() {
+        let whole = json!({"logGroupClass": "DELIVERY", "kmsKeyId": "arn:key", "deletionProtectionEnabled": true});
+        let script = script().answer("DescribeLogGroups", 200, &page(&["p-e-s-it"], &whole));
+        let spec = json!({"class": "delivery", "key": {"id": "arn:key"}, "deletion_protection": true});
+        let object = script.create::<LogGroup>(spec.clone()).await.unwrap();
+        let asked = script.asked("CreateLogGroup").join("");
+        for part in [r#""logGroupClass":"DELIVERY""#, r#""kmsKeyId":"arn:key""#, r#""deletionProtectionEnabled":true"#]
+        {
+            assert!(asked.contains(part), "{part}: {asked}");
+        }
+        for field in ["class", "key", "deletion_protection"] {
+            assert_eq!(object.spec[field], spec[field], "{field}");
+        }
+        let mut other = spec.clone();
+        other["key"] = json!({"id": "arn:other"});
+        other["deletion_protection"] = json!(false);
+        script.update::<LogGroup>("p-e-s-it", spec, other).await.unwrap();
+        assert!(script.asked("AssociateKmsKey").join("").contains("arn:other"));
+        assert!(
+            script.asked("PutLogGroupDeletionProtection").join("").contains(r#""deletionProtectionEnabled":false"#)
+        );
     }
 }
