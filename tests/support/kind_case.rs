@@ -25,19 +25,51 @@ use tokio_util::sync::CancellationToken;
 use super::moto::moto;
 
 /// Fields that the cases of their kind do not hold or do not change: kind, field, what proves them.
-pub const ELSEWHERE: [(&str, &str, &str); 8] = [
+pub const ELSEWHERE: [(&str, &str, &str); 36] = [
+    ("autoscaling_group", "deletion_protection", "a unit test: a protection is written with the group"),
     ("autoscaling_group", "launch_template", "the case of another template"),
-    ("autoscaling_group", "template_version", "a unit test: a new version reaches the group through its refresh"),
     ("autoscaling_group", "mixed_instances", "the case of another template"),
     ("autoscaling_group", "target_groups", "a unit test: target groups are attached before others are detached"),
-    ("autoscaling_group", "deletion_protection", "a unit test: a protection is written with the group"),
+    ("autoscaling_group", "template_version", "a unit test: a new version reaches the group through its refresh"),
+    ("elastic_ip", "border_group", "a unit test: a chosen address of a pool"),
+    ("elastic_ip", "network_interface", "a unit test: an address is given to an interface"),
+    ("elastic_ip", "pool", "a unit test: a chosen address of a pool"),
+    ("elastic_ip", "private_ip", "a unit test: an address moves in one call"),
+    ("elastic_ip", "reverse_dns", "a unit test: the reverse name is waited for"),
+    ("flow_log", "bucket_arn", "a unit test: files in a bucket"),
+    ("flow_log", "cross_account_role", "a unit test: lines go to a stream of another account"),
+    ("flow_log", "files", "a unit test: files in a bucket"),
+    ("flow_log", "firehose_arn", "a unit test: lines go to a stream of another account"),
+    ("flow_log", "network_interface", "a unit test: a network interface is watched by its id"),
+    ("flow_log", "subnet", "the case of a subnet"),
+    ("flow_log", "transit_gateway", "a unit test: lines of a transit gateway"),
+    ("instance", "credits", "a unit test: they change while the server runs; the emulator has no call for it"),
+    ("instance", "monitoring", "a unit test: it changes while the server runs; the emulator has no UnmonitorInstances"),
+    (
+        "key",
+        "own_alias",
+        "a unit test: a key that a run left without its alias is finished; nobody can declare it otherwise",
+    ),
+    ("key", "rotation_period", "a unit test: the rotation's interval is written and read back"),
     (
         "launch_template",
         "image",
         "a unit test: another image is in the next version; the emulator forgets its fingerprint",
     ),
-    ("instance", "monitoring", "a unit test: it changes while the server runs; the emulator has no UnmonitorInstances"),
-    ("instance", "credits", "a unit test: they change while the server runs; the emulator has no call for it"),
+    ("log_group", "class", "a unit test: class, key and protection reach the API"),
+    ("log_group", "deletion_protection", "a unit test: class, key and protection reach the API"),
+    ("log_group", "key", "a unit test: class, key and protection reach the API; the emulator has no AssociateKmsKey"),
+    ("nat_gateway", "private_ip", "a unit test: all addresses of a new gateway are in the creating call"),
+    ("nat_gateway", "secondary_elastic_ips", "a unit test: they are added before others are drained"),
+    ("nat_gateway", "secondary_private_ip_count", "a unit test: addresses by count and by name"),
+    ("nat_gateway", "secondary_private_ips", "a unit test: addresses by count and by name"),
+    ("route_table", "gateways", "a unit test: a gateway moves over from another table"),
+    ("route_table", "propagating_gateways", "a unit test: propagation is switched on and off"),
+    ("subnet", "ipv6_cidr", "a unit test: another IPv6 range comes when the old one is gone"),
+    ("vpc", "ipv6_border_group", "a unit test: another border group is another block"),
+    ("vpc_endpoint", "accept", "a unit test: an endpoint of one's own service is accepted"),
+    ("vpc_endpoint", "route_tables", "the case of a gateway endpoint"),
+    ("vpc_endpoint", "service_region", "a unit test: a service of another region"),
 ];
 
 /// Region of the cases: moto's images and zones are there.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::kind_case::{Case, run};
+use crate::support::kind_case::{Case, run, run_part};
 
 #[test]
 fn role_creates_reads_back_changes_and_deletes() {
@@ -39,7 +39,7 @@ fn a_role_of_a_derived_name_gets_an_instance_profile_later() {
     let trust = json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
     ]});
-    run(Case {
+    run_part(Case {
         kind: "role",
         needs: vec![],
         first: json!({"trust": trust, "instance_profile": false, "policies": {}, "managed_policies": []}),

@@ -361,6 +361,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_address_is_given_to_an_interface() {
+        let item = "<item><allocationId>eipalloc-1</allocationId><associationId>eipassoc-1</associationId>\
+            <networkInterfaceId>eni-2</networkInterfaceId></item>";
+        let script = Script::default()
+            .ec2("DescribeAddresses", &format!("<addressesSet>{item}</addressesSet>"))
+            .ec2("DescribeAddressesAttribute", "")
+            .ec2("AssociateAddress", "");
+        let (from, to) = (with("network_interface", json!("eni-1")), with("network_interface", json!("eni-2")));
+        let object = script.update::<ElasticIp>("eipalloc-1", from, to).await.unwrap();
+        assert!(script.asked("AssociateAddress").join("").contains("NetworkInterfaceId=eni-2"));
+        assert_eq!(object.spec["network_interface"], "eni-2");
+    }
+
+    #[tokio::test]
     async fn what_is_not_ours_any_more_is_not_deleted() {
         let script = script().ec2("DescribeAddressesAttribute", "");
         let owned = Some(crate::providers::aws::script::owner());
