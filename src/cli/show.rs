@@ -11,6 +11,7 @@ use super::pipeline::{Declared, Live};
 use super::report;
 use super::shell::Shell;
 use super::{FAILED, Format, Global, OK};
+use crate::model::Address;
 use crate::model::observed::{Object, Observed, Status};
 use crate::model::value;
 
@@ -47,7 +48,8 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
         }
         Format::Text | Format::Markdown => {
             shell.data(&table(&objects, global.format));
-            shell.data(&report::output_lines(&outputs));
+            let known = outputs.into_iter().filter(|(_, v)| !v.is_null()).collect();
+            shell.data(&report::output_lines(&known));
         }
     }
     for ((kind, region), why) in &observed.unobserved {
@@ -56,7 +58,7 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
     Ok(if observed.unobserved.is_empty() { OK } else { FAILED })
 }
 
-fn wanted(only: &[String], address: &crate::model::Address) -> bool {
+fn wanted(only: &[String], address: &Address) -> bool {
     only.is_empty() || only.iter().any(|o| o == address.stack() || o == address.as_str())
 }
 
@@ -110,15 +112,13 @@ fn as_json(object: &Object, live: &Live) -> Value {
     })
 }
 
-/// Outputs with what is known of the present objects.
+/// Outputs, as far as the present objects tell them; null where they do not.
 fn outputs(live: &Live, observed: &Observed) -> BTreeMap<String, Value> {
     let by_address = observed.by_address();
     let desired = &live.declared.desired;
     let known = |token: value::Token<'_>| {
-        let object = by_address
-            .iter()
-            .find(|(address, _)| address.as_str() == token.address)
-            .and_then(|(_, objects)| objects.iter().rev().find(|o| o.status == Status::Ready))?;
+        let address = Address::parse(token.address).ok()?;
+        let object = by_address.get(&address)?.iter().rev().find(|o| o.status == Status::Ready)?;
         object.attributes.get(token.attribute).or_else(|| object.spec.get(token.attribute)).cloned()
     };
     desired
@@ -127,7 +127,10 @@ fn outputs(live: &Live, observed: &Observed) -> BTreeMap<String, Value> {
         .flat_map(|(stack, outputs)| outputs.iter().map(move |(name, output)| (format!("{stack}.{name}"), output)))
         .map(|(name, output)| match output.sensitive {
             true => (name, Value::String("(sensitive)".to_owned())),
-            false => (name, value::substitute(&output.value, &known).into_owned()),
+            false => {
+                let found = value::substitute(&output.value, &known).into_owned();
+                (name, if value::is_unknown(&found) { Value::Null } else { found })
+            }
         })
         .collect()
 }

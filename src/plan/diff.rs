@@ -237,13 +237,32 @@ impl Walk<'_> {
         let before = observed.map_or(Value::Null, |o| mask::typed(shape.ty, o, place.sensitive));
         let mut after = mask::typed(shape.ty, desired, place.sensitive);
         let because = self.because(shape.ty, desired);
-        if let (Type::Ref(_), Some(text), true) = (shape.ty, desired.as_str(), because.is_some())
-            && let Ok(address) = crate::model::Address::parse(text)
-        {
-            after = Value::String(value::token(&address, "id"));
+        if because.is_some() {
+            self.renew(shape.ty, &mut after);
         }
         let text = place.text || matches!(shape.ty, Type::Policy);
         self.out.push(Difference { path: self.path.clone(), before, after, change: place.change, text, because });
+    }
+
+    /// Puts the id to come in the place of each reference to what is replaced: the name stays, the object does not.
+    fn renew(&self, ty: &Type, value: &mut Value) {
+        match (ty, &mut *value) {
+            (Type::Ref(_), Value::String(text)) if self.sight.replaced(text) => {
+                if let Ok(address) = crate::model::Address::parse(text) {
+                    *value = Value::String(value::token(&address, "id"));
+                }
+            }
+            (Type::Object(schema), Value::Object(map)) => {
+                for field in &schema.fields {
+                    if let Some(inner) = map.get_mut(&field.name) {
+                        self.renew(&field.ty, inner);
+                    }
+                }
+            }
+            (Type::List(inner, ..), Value::Array(items)) => items.iter_mut().for_each(|v| self.renew(inner, v)),
+            (Type::Map(inner), Value::Object(map)) => map.values_mut().for_each(|v| self.renew(inner, v)),
+            _ => {}
+        }
     }
 
     fn because(&self, ty: &Type, desired: &Value) -> Option<String> {

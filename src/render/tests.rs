@@ -166,3 +166,23 @@ fn markdown_cannot_be_broken_out_of() {
     assert!(out.contains("````diff"), "{out}");
     assert!(markdown::drift(&plan).contains("- changed server servers/web"));
 }
+
+#[test]
+fn of_a_long_list_only_what_comes_and_goes_is_shown() {
+    let subnet = |name: &str| format!("network/main.app:ap-northeast-1{name}");
+    let before = json!([subnet("a"), subnet("c"), subnet("d")]);
+    let after = json!([token(&a(&subnet("a")), "id"), subnet("c"), subnet("d")]);
+    let mut plan = sample();
+    plan.actions = vec![action("servers/web", ActionKind::Update, "because", vec![change("subnets", before, after)])];
+    let shown = text::plan(&plan, &TextOptions { color: false, width: 100 });
+    assert!(
+        shown.contains(
+            "      subnets  (2 unchanged)
+        - network/main.app:ap-northeast-1a
+        + (known after apply: network/main.app:ap-northeast-1a.id)
+"
+        ),
+        "{shown}"
+    );
+    assert!(!shown.contains("ap-northeast-1c"), "{shown}");
+}

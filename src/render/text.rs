@@ -144,6 +144,12 @@ impl Page {
             }
             let room = self.width.saturating_sub(longest + 8);
             let after = view::value(&change.after);
+            if after.width() + view::value(&change.before).width() + 16 > room
+                && let Some((lines, same)) = view::items(change)
+            {
+                self.items(change, &lines, same);
+                continue;
+            }
             let text = if only_after {
                 view::trim(&after, room).into_owned()
             } else {
@@ -158,6 +164,17 @@ impl Page {
                 format!("{before} → {after}{mark}")
             };
             self.plain(&format!("      {name}  {text}"));
+        }
+    }
+
+    /// What comes and goes in a long list, a line for each.
+    fn items(&mut self, change: &FieldChange, lines: &[String], same: usize) {
+        let unchanged = if same > 0 { format!("  ({same} unchanged)") } else { String::new() };
+        let mark = if change.replaces { "  (replaces)" } else { "" };
+        self.plain(&format!("      {}{unchanged}{mark}", change.path));
+        for line in lines {
+            let style = style(if line.starts_with('+') { ActionKind::Create } else { ActionKind::Delete });
+            self.line(&format!("        {}", view::trim(line, self.width.saturating_sub(8))), style);
         }
     }
 

@@ -85,6 +85,28 @@ pub(super) fn unified(change: &FieldChange) -> Option<Vec<String>> {
     Some(text.lines().map(str::to_owned).collect())
 }
 
+/// The items of two lists that only one of them has, as lines with their signs, and how many they share; none if it is
+/// not about lists, or only about their order.
+pub(super) fn items(change: &FieldChange) -> Option<(Vec<String>, usize)> {
+    let (Value::Array(before), Value::Array(after)) = (&change.before, &change.after) else { return None };
+    let mut left: Vec<&Value> = before.iter().collect();
+    let mut new = Vec::new();
+    for item in after {
+        match left.iter().position(|there| *there == item) {
+            Some(at) => {
+                left.remove(at);
+            }
+            None => new.push(item),
+        }
+    }
+    if left.is_empty() && new.is_empty() {
+        return None;
+    }
+    let same = before.len() - left.len();
+    let lines = left.iter().map(|v| format!("- {}", value(v))).chain(new.iter().map(|v| format!("+ {}", value(v))));
+    Some((lines.collect(), same))
+}
+
 /// A long text or a tree over several lines.
 pub(super) fn long(value: &Value) -> String {
     let mut text = match value {
