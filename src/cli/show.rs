@@ -34,6 +34,7 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
         .filter(|o| o.address().is_some_and(|a| wanted(&arguments.only, a)))
         .collect();
     objects.sort_by_key(|o| (o.address().cloned(), o.generation()));
+    check_named(&arguments.only, &objects, &live)?;
     let outputs = outputs(&live, &observed);
     match global.format {
         Format::Json => {
@@ -56,6 +57,21 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
         shell.say(&format!("warning: {kind} in {region} could not be read: {why}"));
     }
     Ok(if observed.unobserved.is_empty() { OK } else { FAILED })
+}
+
+/// Refuses what is neither a stack, nor declared, nor there.
+fn check_named(only: &[String], objects: &[&Object], live: &Live) -> Result<(), Failure> {
+    let desired = &live.declared.desired;
+    let known = |name: &str| {
+        desired.stacks.iter().any(|s| s.name == name)
+            || Address::parse(name).is_ok_and(|a| desired.resources.contains_key(&a))
+            || objects.iter().filter_map(|o| o.address()).any(|a| a.as_str() == name || a.stack() == name)
+    };
+    let Some(unknown) = only.iter().find(|name| !known(name)) else { return Ok(()) };
+    let mut failure = Failure::usage(format!("there is no stack or address `{unknown}`"));
+    let names = desired.stacks.iter().map(|s| s.name.as_str()).chain(desired.resources.keys().map(Address::as_str));
+    failure.help = crate::diagnostic::nearest(unknown, names).map(|near| format!("did you mean `{near}`?"));
+    Err(failure)
 }
 
 fn wanted(only: &[String], address: &Address) -> bool {

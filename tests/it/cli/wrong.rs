@@ -108,3 +108,13 @@ fn a_reader_that_goes_away_is_no_error() {
     assert!(child.wait().unwrap().success(), "{err}");
     assert_eq!(err, "");
 }
+
+#[test]
+fn an_address_that_is_nowhere_is_named_with_the_nearest() {
+    let s = Sandbox::stack("stack: s\nresources:\n  main: { kind: vpc, cidr: 10.0.0.0/16 }\n");
+    s.run(&["apply", "--yes"]).code(0);
+    s.run(&["show", "s/main"]).code(0);
+    let wrong = s.run(&["show", "s/mian"]).code(64);
+    assert_eq!(wrong.err, "error: there is no stack or address `s/mian`\n  help: did you mean `s/main`?\n");
+    assert_eq!(wrong.out, "");
+}
