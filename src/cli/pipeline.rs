@@ -172,7 +172,9 @@ impl Live {
         let declared = &self.declared;
         let spinner = super::progress::spinner(shell, "reading the cloud");
         let options = inventory::Options { deep, parallelism: usize::from(global.parallelism) };
-        let observed = inventory::collect(&*self.cloud, &declared.desired, &declared.kinds, &options).await;
+        let record = self.record.record();
+        let (cloud, desired) = (&*self.cloud, &declared.desired);
+        let observed = inventory::collect(cloud, desired, &declared.kinds, record.as_ref(), &options).await;
         spinner.finish_and_clear();
         let calls: u64 = observed.calls.values().sum();
         tracing::info!(objects = observed.objects.len(), calls, "read the cloud");

@@ -10,6 +10,7 @@ use crate::model::desired::Desired;
 use crate::model::environment::Environment;
 use crate::model::kind::{KindDef, Kinds, Scope};
 use crate::model::observed::{Lookup, Object, Status};
+use crate::model::record::Record;
 use crate::model::schema::Type;
 
 /// One batch to read.
@@ -41,6 +42,31 @@ pub(super) fn batches(desired: &Desired, kinds: &Kinds) -> Vec<Batch> {
         }
     }
     out
+}
+
+/// What to read once more: recorded objects that no answer held, where the answer came.
+pub(super) fn unseen(
+    record: Option<&Record>,
+    objects: &[Object],
+    desired: &Desired,
+    kinds: &Kinds,
+    unobserved: &BTreeMap<(String, String), String>,
+) -> Vec<Batch> {
+    let Some(record) = record else { return Vec::new() };
+    let seen: HashSet<(&str, &str)> = objects.iter().map(|o| (o.kind.as_str(), o.id.as_str())).collect();
+    let mut batches: BTreeMap<(&'static str, &str), Vec<String>> = BTreeMap::new();
+    for (address, applied) in &record.applied {
+        let Some(kind) = kinds.get(&applied.kind).filter(|_| !seen.contains(&(&applied.kind, &applied.id))) else {
+            continue;
+        };
+        let region = match (kind.facts.scope, desired.resources.get(address)) {
+            (Scope::Regional, Some(resource)) => resource.region.as_str(),
+            (Scope::Regional, None) | (Scope::Global, _) => desired.environment.region.as_str(),
+        };
+        batches.entry((kind.name, region)).or_default().push(applied.id.clone());
+    }
+    batches.retain(|(kind, region), _| !unobserved.contains_key(&((*kind).to_owned(), (*region).to_owned())));
+    batches.into_iter().map(|((kind, region), adopt)| Batch { kind, region: region.to_owned(), adopt }).collect()
 }
 
 /// The main region first, then the environment's others and any that a resource names.

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashSet};
 use futures::StreamExt;
 use futures::stream;
 
-use super::builder;
-use crate::model::cloud::{Cloud, ReadRequest};
+use super::builder::{self, Batch};
+use crate::model::cloud::{ApiError, Cloud, ReadRequest};
 use crate::model::desired::Desired;
 use crate::model::kind::Kinds;
-use crate::model::observed::Observed;
+use crate::model::observed::{Object, Observed};
+use crate::model::record::Record;
 
 /// How to read.
 #[derive(Debug, Clone, Copy)]
@@ -21,33 +22,62 @@ pub struct Options {
 }
 
 /// Reads everything that a plan needs. A failed read is recorded, never guessed.
-pub async fn collect(cloud: &dyn Cloud, desired: &Desired, kinds: &Kinds, options: &Options) -> Observed {
+///
+/// What the record of the last apply names and no answer holds is asked for once more, by its id: an API may not show
+/// yet in its lists what was just made, and what seems absent would be made twice.
+pub async fn collect(
+    cloud: &dyn Cloud,
+    desired: &Desired,
+    kinds: &Kinds,
+    record: Option<&Record>,
+    options: &Options,
+) -> Observed {
     let environment = &desired.environment;
     let declared = builder::declared(desired);
     let batches = builder::batches(desired, kinds);
     let at_once = options.parallelism.max(1);
-    let reads = stream::iter(&batches).map(|batch| {
-        let request = ReadRequest {
-            kind: batch.kind,
-            region: &batch.region,
-            project: &environment.project,
-            environment: &environment.name,
-            adopt: &batch.adopt,
-            declared: &declared,
-            deep: options.deep,
-        };
-        async move { (batch, cloud.read_batch(&request).await) }
-    });
+    let read = |batch: Batch| {
+        let declared = &declared;
+        async move {
+            let request = ReadRequest {
+                kind: batch.kind,
+                region: &batch.region,
+                project: &environment.project,
+                environment: &environment.name,
+                adopt: &batch.adopt,
+                declared,
+                deep: options.deep,
+            };
+            let answer = cloud.read_batch(&request).await;
+            (batch, answer)
+        }
+    };
+    let adopt: HashSet<String> = batches.iter().flat_map(|b| b.adopt.iter().cloned()).collect();
+    let reads = stream::iter(batches).map(read).buffer_unordered(at_once);
     let lookups = builder::lookups(desired);
     let answers = stream::iter(lookups).map(|lookup| async move {
         let answer = cloud.lookup(&lookup).await.map_err(|e| e.to_string());
         (lookup, answer)
     });
     let (reads, answers): (Vec<_>, BTreeMap<_, _>) =
-        futures::join!(reads.buffer_unordered(at_once).collect(), answers.buffer_unordered(at_once).collect());
+        futures::join!(reads.collect(), answers.buffer_unordered(at_once).collect());
     let mut observed = Observed { lookups: answers, ..Observed::default() };
     let mut objects = Vec::new();
-    for (batch, result) in reads {
+    take(reads, &mut objects, &mut observed);
+    let unseen = builder::unseen(record, &objects, desired, kinds, &observed.unobserved);
+    if !unseen.is_empty() {
+        let again = stream::iter(unseen).map(read).buffer_unordered(at_once).collect().await;
+        take(again, &mut objects, &mut observed);
+    }
+    observed.objects = builder::build(objects, environment, kinds, &adopt);
+    observed.calls = cloud.calls();
+    observed
+}
+
+type Answer = (Batch, Result<Vec<Object>, ApiError>);
+
+fn take(answers: Vec<Answer>, objects: &mut Vec<Object>, observed: &mut Observed) {
+    for (batch, result) in answers {
         match result {
             Ok(found) => objects.extend(found),
             Err(e) => {
@@ -56,8 +86,4 @@ pub async fn collect(cloud: &dyn Cloud, desired: &Desired, kinds: &Kinds, option
             }
         }
     }
-    let adopt: HashSet<String> = batches.iter().flat_map(|b| b.adopt.iter().cloned()).collect();
-    observed.objects = builder::build(objects, environment, kinds, &adopt);
-    observed.calls = cloud.calls();
-    observed
 }

@@ -19,6 +19,7 @@ use crate::model::environment::{Environment, Provider};
 use crate::model::kind::{Attribute, Facts, Kind, KindDef, Kinds, Permissions, Replacement, Scope};
 use crate::model::observed::{Lookup, Object, Observed, Status};
 use crate::model::ownership::Owner;
+use crate::model::record::{Applied, Record};
 use crate::model::types::{Image, Ref};
 
 const HERE: &str = "here";
@@ -97,6 +98,8 @@ struct Memory {
     fails: BTreeSet<&'static str>,
     answers: BTreeMap<String, String>,
     asked: Mutex<Vec<String>>,
+    /// Not in lists yet, but there by id.
+    new: BTreeSet<&'static str>,
     now: AtomicUsize,
     most: AtomicUsize,
 }
@@ -124,7 +127,8 @@ impl Cloud for Memory {
             return Err(ApiError::new("test:Read", ErrorClass::AccessDenied, "not allowed"));
         }
         let same = |o: &&Object| o.kind == request.kind && o.region == request.region;
-        Ok(self.objects.iter().filter(same).cloned().collect())
+        let listed = |o: &&Object| !self.new.contains(o.id.as_str()) || request.adopt.contains(&o.id);
+        Ok(self.objects.iter().filter(same).filter(listed).cloned().collect())
     }
 
     async fn lookup(&self, lookup: &Lookup) -> Result<String, ApiError> {
@@ -215,7 +219,13 @@ fn desired(resources: &[(&str, &str, Value)]) -> Desired {
 
 fn read(cloud: &Memory, desired: &Desired, parallelism: usize) -> Observed {
     let options = Options { deep: false, parallelism };
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(collect(cloud, desired, &kinds(), &options))
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(collect(
+        cloud,
+        desired,
+        &kinds(),
+        None,
+        &options,
+    ))
 }
 
 #[test]
@@ -341,4 +351,29 @@ fn a_question_asked_twice_is_answered_once_and_no_answer_is_kept_as_such() {
     assert_eq!(answers.len(), 2, "{answers:?}");
     assert_eq!(answers[0], ("image", Ok("ami-1".to_owned())));
     assert!(answers[1].0 == "net" && answers[1].1.as_ref().is_err_and(|why| why.contains("nothing matches")));
+}
+
+#[test]
+fn what_was_just_made_and_is_not_listed_yet_is_read_by_its_id_and_what_is_gone_costs_one_more_page() {
+    let cloud = Memory {
+        objects: vec![object("net", "n-1", "s/main", 1, json!({})), object("net", "n-2", "s/other", 1, json!({}))],
+        new: BTreeSet::from(["n-2"]),
+        ..Memory::default()
+    };
+    let wanted = desired(&[("s/main", "net", json!({})), ("s/other", "net", json!({}))]);
+    let applied = |kind: &str, id: &str| Applied { kind: kind.to_owned(), id: id.to_owned(), spec: json!({}) };
+    let record = Record {
+        applied: BTreeMap::from([
+            (a("s/main"), applied("net", "n-1")),
+            (a("s/other"), applied("net", "n-2")),
+            (a("s/gone"), applied("server", "i-9")),
+        ]),
+    };
+    let options = Options { deep: false, parallelism: 1 };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let observed = runtime.block_on(collect(&cloud, &wanted, &kinds(), Some(&record), &options));
+    assert_eq!(observed.objects.iter().map(|o| o.id.as_str()).collect::<Vec<_>>(), ["n-1", "n-2"]);
+    let asked = cloud.asked.lock().unwrap().clone();
+    assert_eq!(asked.len(), 7, "{asked:?}");
+    assert!(asked[5].starts_with("net here [\"n-2\"]") && asked[6].starts_with("server here [\"i-9\"]"), "{asked:?}");
 }

@@ -230,7 +230,7 @@ impl Runner {
     /// Reads the cloud, every field.
     pub fn observe(&self, desired: &Desired) -> Observed {
         let options = Options { deep: true, parallelism: 8 };
-        let observed = self.runtime.block_on(inventory::collect(&*self.cloud, desired, &self.kinds, &options));
+        let observed = self.runtime.block_on(inventory::collect(&*self.cloud, desired, &self.kinds, None, &options));
         assert!(observed.unobserved.is_empty(), "{:#?}", observed.unobserved);
         observed
     }
@@ -244,7 +244,7 @@ impl Runner {
     pub fn observe_and_count(&self, desired: &Desired) -> (Observed, BTreeMap<String, u64>) {
         let before = self.cloud.calls();
         let options = Options { deep: false, parallelism: 16 };
-        let observed = self.runtime.block_on(inventory::collect(&*self.cloud, desired, &self.kinds, &options));
+        let observed = self.runtime.block_on(inventory::collect(&*self.cloud, desired, &self.kinds, None, &options));
         assert!(observed.unobserved.is_empty(), "{:#?}", observed.unobserved);
         let mut calls = self.cloud.calls();
         for (operation, count) in before {

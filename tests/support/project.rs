@@ -89,7 +89,8 @@ impl Project {
         let (_, desired) = self.desired();
         let cloud = self.cloud();
         let options = inventory::Options { deep: false, parallelism: 16 };
-        self.runtime.block_on(inventory::collect(&*cloud, &desired, &self.kinds, &options))
+        let record = RecordStore::open(&self.state()).0.record();
+        self.runtime.block_on(inventory::collect(&*cloud, &desired, &self.kinds, record.as_ref(), &options))
     }
 
     /// Plans.

@@ -220,3 +220,15 @@ resources:
         assert_eq!(after[address] != *ids, lost, "{address}");
     }
 }
+
+#[test]
+fn a_list_that_lags_makes_nothing_twice() {
+    let lag = "simulated: {lag_reads: 1}\n";
+    let project = Project::new(&[("stacks/network.yaml", NETWORK)]);
+    project.write("environments/test.yaml", &format!("{ENVIRONMENT}{lag}"));
+    project.apply(&[], false);
+    let plan = project.plan(&[], false);
+    assert!(plan.actions.iter().all(|a| a.action != ActionKind::Create), "{:?}", actions(&plan));
+    project.apply(&[], false);
+    assert!(project.ids().values().all(|ids| ids.len() == 1), "{:?}", project.ids());
+}
