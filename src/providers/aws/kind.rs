@@ -74,6 +74,11 @@ impl<'a> Read<'a> {
         Self { selection, declared: None, deep: false }
     }
 
+    /// Whether only existence, status and tags matter.
+    pub fn is_brief(&self) -> bool {
+        self.declared.is_none() && !self.deep
+    }
+
     /// A read of few objects with all their fields.
     pub fn whole(selection: Selection<'a>) -> Self {
         Self { selection, declared: None, deep: true }

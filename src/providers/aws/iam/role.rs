@@ -5,7 +5,8 @@
 //! the replacement delete first.
 //!
 //! All roles with their policies, tags and profiles come in pages of 1,000 from one API; `description` and `max_session`
-//! are not in them, and cost a call a role where they are declared. Inline and managed policies are managed whole where
+//! are not in them, and cost a call a role where they are declared. Single roles are read by calls of their own: the pages
+//! follow a change with a delay. Inline and managed policies are managed whole where
 //! they are declared: what somebody adds by hand is taken away again.
 //! API: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>
 
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 use std::time::Duration as Time;
 
 use async_trait::async_trait;
-use aws_sdk_iam::types::{EntityType, RoleDetail, Tag};
+use aws_sdk_iam::types::{EntityType, PolicyDetail, RoleDetail, Tag};
 use percent_encoding::percent_decode_str;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ use crate::model::observed::{Object, Status};
 use crate::model::types::{Duration, PolicyDocument};
 use crate::providers::aws::client::Context;
 use crate::providers::aws::ec2::attributes;
-use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Tags, Update};
+use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
 
 /// The kind `role`.
 pub struct Role;
@@ -95,7 +96,14 @@ impl Kind for Role {
                 ]
             },
             permissions: Permissions {
-                read: &["iam:GetAccountAuthorizationDetails", "iam:GetRole"],
+                read: &[
+                    "iam:GetAccountAuthorizationDetails",
+                    "iam:GetRole",
+                    "iam:GetRolePolicy",
+                    "iam:ListAttachedRolePolicies",
+                    "iam:ListInstanceProfilesForRole",
+                    "iam:ListRolePolicies",
+                ],
                 create: &[
                     "iam:CreateRole",
                     "iam:TagRole",
@@ -161,6 +169,14 @@ impl Kind for Role {
 #[async_trait]
 impl AwsKind for Role {
     async fn read(cx: &Context, read: &Read<'_>) -> Result<Vec<Found<Spec>>, ApiError> {
+        if let Selection::Ids(names) = read.selection {
+            let mut out = Vec::new();
+            for name in names {
+                // An ARN ends in the name.
+                out.extend(one(cx, read, name.rsplit('/').next().unwrap_or(name)).await?);
+            }
+            return Ok(out);
+        }
         let request = cx.clients.iam.get_account_authorization_details().filter(EntityType::Role).max_items(1000);
         let pages = cx.pages("iam:GetAccountAuthorizationDetails", request.into_paginator().send()).await?;
         let mut out = Vec::new();
@@ -292,6 +308,47 @@ fn policy(text: &str) -> Result<PolicyDocument, ApiError> {
     let plain = percent_decode_str(text).decode_utf8_lossy();
     PolicyDocument::from_json(&plain)
         .map_err(|e| ApiError::new("iam:GetAccountAuthorizationDetails", ErrorClass::Other, e))
+}
+
+/// One role, by calls that do not lag behind its last change as the page of all roles does. None if it is not there.
+async fn one(cx: &Context, read: &Read<'_>, name: &str) -> Result<Option<Found<Spec>>, ApiError> {
+    let iam = &cx.clients.iam;
+    let role = match cx.call("iam:GetRole", iam.get_role().role_name(name).send()).await {
+        Ok(answer) => answer.role,
+        Err(e) if e.class == ErrorClass::NotFound => None,
+        Err(e) => return Err(e),
+    };
+    let Some(role) = role else { return Ok(None) };
+    let tags: Tags = role.tags().iter().map(|t| (t.key().to_owned(), t.value().to_owned())).collect();
+    let mut detail = RoleDetail::builder()
+        .role_name(role.role_name())
+        .role_id(role.role_id())
+        .arn(role.arn())
+        .path(role.path())
+        .set_assume_role_policy_document(role.assume_role_policy_document().map(str::to_owned))
+        .set_permissions_boundary(role.permissions_boundary().cloned());
+    if !read.is_brief() {
+        let request = iam.list_role_policies().role_name(name).into_paginator().send();
+        for policy in cx.pages("iam:ListRolePolicies", request).await?.into_iter().flat_map(|p| p.policy_names) {
+            let request = iam.get_role_policy().role_name(name).policy_name(&policy);
+            let answer = cx.call("iam:GetRolePolicy", request.send()).await?;
+            let document = answer.policy_document();
+            detail =
+                detail.role_policy_list(PolicyDetail::builder().policy_name(policy).policy_document(document).build());
+        }
+        let request = iam.list_attached_role_policies().role_name(name).into_paginator().send();
+        let attached = cx.pages("iam:ListAttachedRolePolicies", request).await?;
+        let attached: Vec<_> = attached.into_iter().flat_map(|p| p.attached_policies.unwrap_or_default()).collect();
+        let request = iam.list_instance_profiles_for_role().role_name(name).into_paginator().send();
+        let profiles = cx.pages("iam:ListInstanceProfilesForRole", request).await?;
+        let profiles: Vec<_> = profiles.into_iter().flat_map(|p| p.instance_profiles).collect();
+        detail = detail.set_attached_managed_policies(Some(attached)).set_instance_profile_list(Some(profiles));
+    }
+    let mut found = found(cx, read, &detail.build(), tags).await?;
+    if read.is_brief() {
+        found.unread.extend(["policies", "managed_policies", "instance_profile"]);
+    }
+    Ok(Some(found))
 }
 
 async fn found(cx: &Context, read: &Read<'_>, role: &RoleDetail, tags: Tags) -> Result<Found<Spec>, ApiError> {
