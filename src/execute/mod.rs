@@ -22,6 +22,7 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
+use self::journal::resume::Unfinished;
 use self::journal::{Event, Journal, Outcome};
 use self::record::RecordStore;
 use self::spec::Secrets;
@@ -47,6 +48,8 @@ pub struct Inputs<'a> {
     pub desired: &'a Desired,
     /// What is there: the inventory that the plan was made from, or for a saved plan a new one.
     pub observed: &'a Observed,
+    /// What earlier applies left open, by their journals.
+    pub unfinished: &'a Unfinished,
     /// All kinds.
     pub kinds: &'a Kinds,
     /// The cloud.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use saiken::execute::journal::resume::Unfinished;
 use saiken::execute::journal::{Header, Journal, VERSION};
 use saiken::execute::record::RecordStore;
 use saiken::execute::{self, Inputs, NoEvents, Report};
@@ -229,7 +230,7 @@ impl Runner {
 
     /// Reads the cloud, every field.
     pub fn observe(&self, desired: &Desired) -> Observed {
-        let options = Options { deep: true, parallelism: 8 };
+        let options = Options { deep: true, parallelism: 8, unsure: Vec::new() };
         let observed = self.runtime.block_on(inventory::collect(&*self.cloud, desired, &self.kinds, None, &options));
         assert!(observed.unobserved.is_empty(), "{:#?}", observed.unobserved);
         observed
@@ -243,7 +244,7 @@ impl Runner {
     /// Reads the cloud as a plan does, with the number of calls by operation.
     pub fn observe_and_count(&self, desired: &Desired) -> (Observed, BTreeMap<String, u64>) {
         let before = self.cloud.calls();
-        let options = Options { deep: false, parallelism: 16 };
+        let options = Options { deep: false, parallelism: 16, unsure: Vec::new() };
         let observed = self.runtime.block_on(inventory::collect(&*self.cloud, desired, &self.kinds, None, &options));
         assert!(observed.unobserved.is_empty(), "{:#?}", observed.unobserved);
         let mut calls = self.cloud.calls();
@@ -260,6 +261,7 @@ impl Runner {
             desired,
             observed,
             record: None,
+            interrupted: None,
             kinds: &self.kinds,
             id: &uuid::Uuid::now_v7().to_string(),
             now: "2026-11-23T00:00:00Z",
@@ -298,6 +300,7 @@ impl Runner {
             saved: false,
             desired,
             observed,
+            unfinished: &Unfinished::default(),
             kinds: &self.kinds,
             cloud: Arc::clone(&self.cloud),
             account: "123456789012",
