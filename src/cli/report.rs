@@ -133,6 +133,7 @@ mod tests {
     use super::*;
     use crate::execute::StepError;
     use crate::model::Address;
+    use crate::model::plan::Operation;
     use crate::model::cloud::{ApiError, ErrorClass};
     use crate::model::desired::Output;
 

@@ -157,11 +157,11 @@ impl<'a> Runner<'a> {
     async fn announce(&self, step: usize, request: &mut CreateRequest) -> Result<(), StepError> {
         let (address, generation) = (&request.owner.address, request.owner.generation);
         let digest = digest(request);
-        let earlier = self.inputs.unfinished.creates.get(address).map(|c| &c.asked);
-        if let Some(earlier) = earlier.filter(|a| a.digest == digest && a.generation == generation) {
-            request.token.clone_from(&earlier.token);
+        let earlier = self.inputs.unfinished.creates.get(address).filter(|c| c.generation == generation);
+        if let Some(earlier) = earlier.filter(|c| c.asked.digest == digest) {
+            request.token.clone_from(&earlier.asked.token);
         }
-        let asked = Asked { token: request.token.clone(), digest, generation };
+        let asked = Asked { token: request.token.clone(), digest };
         let written = self.inputs.journal.append(&[Event::Requested { step, asked }]).await;
         written.map_err(|e| StepError::NotCalled(e.to_string()))
     }

@@ -26,6 +26,8 @@ pub struct Unfinished {
 pub struct UnsureCreate {
     /// Kind of the object.
     pub kind: String,
+    /// Its generation.
+    pub generation: u32,
     /// What the call carried.
     pub asked: Asked,
 }
@@ -33,33 +35,40 @@ pub struct UnsureCreate {
 impl Unfinished {
     /// The objects that were made or may have been, for looking for them.
     pub fn unsure(&self) -> Vec<Unsure> {
-        let asked = self.creates.iter().map(|(address, c)| unsure(address, &c.kind, &c.asked));
+        let asked = self.creates.iter().map(|(address, c)| unsure(address, &c.kind, c.generation));
         asked.chain(self.made.iter().cloned()).collect()
     }
 }
 
-/// What the applies left open; `newest_first` are their journals in that order. The newest step at an address counts.
+/// What the applies left open; `newest_first` are their journals in that order. The newest creating call of an address
+/// counts, unless a later step has deleted what it made.
 pub fn unfinished<'h>(newest_first: impl IntoIterator<Item = &'h History>) -> Unfinished {
-    let mut seen: BTreeSet<&Address> = BTreeSet::new();
+    let mut created: BTreeSet<&Address> = BTreeSet::new();
+    let mut deleted: BTreeMap<&Address, u32> = BTreeMap::new();
     let mut all = Unfinished::default();
     for history in newest_first {
         let begun = |s: &&StepRecord| !matches!(s.state, StepState::Planned | StepState::Skipped);
         let steps: Vec<&StepRecord> = history.steps.values().filter(begun).collect();
-        for step in steps.iter().filter(|s| s.operation == Operation::Create && !seen.contains(&s.address)) {
-            let Some(asked) = step.asked.clone() else { continue };
+        for step in &steps {
+            let gone = deleted.get(&step.address).is_some_and(|generation| step.generation <= *generation);
+            let Some(asked) = step.asked.clone().filter(|_| !gone && created.insert(&step.address)) else { continue };
             if is_unsure(step) {
-                all.creates.insert(step.address.clone(), UnsureCreate { kind: step.kind.clone(), asked });
+                let create = UnsureCreate { kind: step.kind.clone(), generation: step.generation, asked };
+                all.creates.insert(step.address.clone(), create);
             } else if step.state == StepState::Finished {
-                all.made.push(unsure(&step.address, &step.kind, &asked));
+                all.made.push(unsure(&step.address, &step.kind, step.generation));
             }
         }
-        seen.extend(steps.iter().map(|s| &s.address));
+        for step in steps.iter().filter(|s| s.operation == Operation::Delete) {
+            let newest = deleted.entry(&step.address).or_default();
+            *newest = (*newest).max(step.generation);
+        }
     }
     all
 }
 
-fn unsure(address: &Address, kind: &str, asked: &Asked) -> Unsure {
-    Unsure { address: address.clone(), kind: kind.to_owned(), generation: asked.generation }
+fn unsure(address: &Address, kind: &str, generation: u32) -> Unsure {
+    Unsure { address: address.clone(), kind: kind.to_owned(), generation }
 }
 
 /// Whether a step may have had an effect that nobody was told of.
@@ -128,11 +137,11 @@ mod tests {
 
     fn planned(step: usize, operation: Operation) -> Event {
         let address = Address::parse("a/b").unwrap();
-        Event::Planned { step, address, kind: "vpc".into(), operation, object: None }
+        Event::Planned { step, address, kind: "vpc".into(), operation, object: None, generation: 1 }
     }
 
     fn asked(token: &str) -> Asked {
-        Asked { token: token.into(), digest: "d".into(), generation: 1 }
+        Asked { token: token.into(), digest: "d".into() }
     }
 
     fn failed(class: ErrorClass) -> Event {

@@ -65,6 +65,9 @@ pub enum Event {
         /// Id of the object, if there is one already.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         object: Option<String>,
+        /// Generation of the object that is made, changed or deleted; 0 in a journal that does not tell.
+        #[serde(default)]
+        generation: u32,
     },
     /// The calls of a step are about to be made.
     Started {
@@ -125,8 +128,6 @@ pub struct Asked {
     pub token: String,
     /// Digest of all that was asked for: with other wishes the token may not be used again.
     pub digest: String,
-    /// Generation of the object.
-    pub generation: u32,
 }
 
 /// Where a step stands.
@@ -156,6 +157,8 @@ pub struct StepRecord {
     pub operation: Operation,
     /// Id of the object, as far as it is known.
     pub object: Option<String>,
+    /// Generation of that object.
+    pub generation: u32,
     /// Where it stands.
     pub state: StepState,
     /// Why it failed.
@@ -244,14 +247,22 @@ impl History {
         }
         match event {
             Event::Header(_) => Err(Illegal::SecondHeader),
-            Event::Planned { step, address, kind, operation, object } => {
+            Event::Planned { step, address, kind, operation, object, generation } => {
                 if self.steps.contains_key(step) {
                     return Err(Illegal::Twice(*step));
                 }
                 let (address, kind, object) = (address.clone(), kind.clone(), object.clone());
-                let (operation, state) = (*operation, StepState::Planned);
-                let record =
-                    StepRecord { address, kind, operation, object, state, error: None, class: None, asked: None };
+                let record = StepRecord {
+                    address,
+                    kind,
+                    operation: *operation,
+                    object,
+                    generation: *generation,
+                    state: StepState::Planned,
+                    error: None,
+                    class: None,
+                    asked: None,
+                };
                 self.steps.insert(*step, record);
                 Ok(())
             }
@@ -331,7 +342,7 @@ mod tests {
 
     fn planned(step: usize) -> Event {
         let address = Address::parse("a/b").unwrap();
-        Event::Planned { step, address, kind: "vpc".into(), operation: Operation::Create, object: None }
+        Event::Planned { step, address, kind: "vpc".into(), operation: Operation::Create, object: None, generation: 1 }
     }
 
     fn finished(step: usize) -> Event {
@@ -357,7 +368,7 @@ mod tests {
         assert_eq!(history.apply(&Event::Started { step: 7 }), Err(Illegal::Unplanned(7)));
         assert_eq!(history.apply(&Event::Header(before.header.clone())), Err(Illegal::SecondHeader));
         assert_eq!(history, before);
-        let asked = Asked { token: "t".into(), digest: "d".into(), generation: 1 };
+        let asked = Asked { token: "t".into(), digest: "d".into() };
         let requested = Event::Requested { step: 0, asked: asked.clone() };
         assert_eq!(history.apply(&requested), Err(Illegal::Requested(0)));
         history.apply(&Event::Started { step: 0 }).unwrap();

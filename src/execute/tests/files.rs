@@ -13,7 +13,7 @@ use crate::model::plan::{ActionKind, Operation};
 
 fn planned(step: usize) -> Event {
     let (kind, operation) = ("net".to_owned(), Operation::Create);
-    Event::Planned { step, address: address("s/a"), kind, operation, object: None }
+    Event::Planned { step, address: address("s/a"), kind, operation, object: None, generation: 1 }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -201,7 +201,8 @@ impl System {
     }
 
     fn of(dir: tempfile::TempDir, environment: &str) -> Self {
-        let kinds = providers::kinds();
+        static KINDS: LazyLock<Kinds> = LazyLock::new(providers::kinds);
+        let kinds = KINDS.clone();
         let (desired, settings) = expanded(dir.path(), environment, &kinds);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (runs, passed) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -261,10 +262,6 @@ impl System {
         let options = inventory::Options { deep: false, parallelism: self.parallelism, unsure: unfinished.unsure() };
         let known = record.record();
         let observed = inventory::collect(&*cloud, &self.desired, &self.kinds, known.as_ref(), &options).await;
-        if std::env::var_os("DBG").is_some() {
-            println!("unsure {:?}\n unobs {:?}\n looks {:?}", options.unsure, observed.unobserved, cloud.lag());
-            println!(" seen {:?}", observed.objects.iter().map(|o| o.id.clone()).collect::<Vec<_>>());
-        }
         let plan = plan::plan(&plan::Inputs {
             desired: &self.desired,
             observed: &observed,

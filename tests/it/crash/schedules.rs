@@ -69,11 +69,6 @@ fn endure(system: &mut System, random: &mut ChaCha8Rng, destroy: bool, when: &st
         if let Ended::Crashed = system.run(destroy, crash) {
             crashes += 1;
         }
-        if std::env::var_os("DBG").is_some() {
-            let Some(h) = system.histories().into_iter().next() else { continue };
-            println!("-- {number} {when} crash {crash:?} lag {lag} {:?}", h.outcome);
-            for h in system.histories().iter().take(1) { for s in h.steps.values() { println!("   {} {:?} {:?} {:?} {:?}", s.address, s.operation, s.state, s.object, s.error); } }
-        }
         sound(system, &format!("{when}, command {number}"));
     }
     system.settings = json!({"lag_reads": lag});
