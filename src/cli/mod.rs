@@ -19,6 +19,7 @@ mod schema;
 mod shell;
 mod show;
 mod simulate;
+mod state;
 mod validate;
 
 use std::path::PathBuf;

@@ -8,7 +8,8 @@ use super::error::Failure;
 use super::shell::Shell;
 use super::{Format, Global};
 use crate::config::{self, Project};
-use crate::execute::journal;
+use crate::execute::journal::StepState;
+use crate::execute::place::Place;
 use crate::execute::record::RecordStore;
 use crate::expand;
 use crate::inventory;
@@ -79,11 +80,6 @@ impl Declared {
         }
     }
 
-    /// Folder of the environment's journal, lock and record.
-    pub fn state(&self) -> PathBuf {
-        self.root.join(&self.desired.environment.state).join(&self.desired.environment.name)
-    }
-
     /// The simulated cloud of the environment.
     ///
     /// # Errors
@@ -94,7 +90,7 @@ impl Declared {
             return Err(Failure::usage(format!("the environment `{}` is not simulated", environment.name))
                 .help("choose one with `provider: simulated`, such as: saiken simulate -e local …"));
         }
-        let dir = self.root.join(&environment.state);
+        let dir = self.root.join(environment.local_folder());
         Simulated::open(&dir, environment, &self.project.simulated, self.kinds.clone())
             .map_err(|e| Failure::new("the simulated cloud can't be opened").because(e))
     }
@@ -121,7 +117,9 @@ pub(crate) struct Live {
     pub cloud: Arc<dyn Cloud>,
     /// Account that the credentials belong to.
     pub account: String,
-    /// Where the last-applied record is kept.
+    /// Where lock, journals and record are kept.
+    pub place: Place,
+    /// The last-applied record.
     pub record: Arc<RecordStore>,
     /// What was last applied, as it was when the run began.
     pub known: Option<Record>,
@@ -159,12 +157,23 @@ impl Live {
             ))
             .help(format!("use other credentials (these are of {})", identity.caller)));
         }
-        let (record, warning) = RecordStore::open(&declared.state());
+        let place = super::state::place(&declared.root, environment).await;
+        let (record, warning) = place.record().await;
         let known = record.record();
         if let Some(warning) = warning {
             shell.say(&format!("warning: {warning}"));
         }
-        Ok(Self { account: identity.account, cloud, declared, record: Arc::new(record), known })
+        Ok(Self { account: identity.account, cloud, declared, place, record: Arc::new(record), known })
+    }
+
+    /// Reads the record again: under the lock, so that nobody has written another one since.
+    pub async fn read_record(&mut self, shell: &Shell) {
+        let (record, warning) = self.place.record().await;
+        if let Some(warning) = warning {
+            shell.say(&format!("warning: {warning}"));
+        }
+        self.known = record.record();
+        self.record = Arc::new(record);
     }
 
     /// Reads the cloud. What can't be read is part of the answer.
@@ -217,25 +226,25 @@ impl Live {
     }
 
     /// Fills in what the record lacks of objects that are as declared, so that later drift can be told from changes.
-    pub fn refresh_record(&self, plan: &Plan, observed: &Observed, shell: &Shell) {
+    pub async fn refresh_record(&self, plan: &Plan, observed: &Observed, shell: &Shell) {
         self.record.refresh(plan, &self.declared.desired, observed);
-        if let Err(e) = self.record.save() {
-            shell.say(&format!("warning: the last-applied record can't be written ({e}); plans still work"));
+        if let Err(e) = self.record.save().await {
+            shell.say(&format!("warning: {e}; plans still work"));
         }
     }
 
-    /// Says that the last apply was interrupted, if it was.
-    pub fn tell_interrupted(&self, shell: &Shell) {
-        let folder = self.declared.state();
-        let last = journal::list(&folder).ok().and_then(|all| all.last().cloned());
-        let interrupted = journal::interrupted(&folder).unwrap_or_default();
-        for one in interrupted.iter().filter(|i| last.as_ref() == Some(&i.path)) {
-            let unsure: Vec<String> = one.unsure.iter().map(|s| s.address.to_string()).collect();
-            let at = if unsure.is_empty() { String::new() } else { format!(" at {}", unsure.join(", ")) };
-            let (command, who, since) = (&one.header.command, &one.header.who, &one.header.started_at);
-            shell
-                .say(&format!("note: `{command}` of {who}, {since}, was interrupted{at}; what is there is read again"));
+    /// Says that the last apply was interrupted, if it was, or that one is under way.
+    pub async fn tell_interrupted(&self, shell: &Shell) {
+        // The journal is only an aid: one that can't be read keeps nobody from planning.
+        let Ok(Some(last)) = self.place.journals().last().await else { return };
+        if last.outcome.is_some() {
+            return;
         }
+        let unsure: Vec<&str> =
+            last.steps.values().filter(|s| s.state == StepState::Started).map(|s| s.address.as_str()).collect();
+        let at = if unsure.is_empty() { String::new() } else { format!(" at {}", unsure.join(", ")) };
+        let (command, who, since) = (&last.header.command, &last.header.who, &last.header.started_at);
+        shell.say(&format!("note: `{command}` of {who}, {since}, was interrupted{at}; what is there is read again"));
     }
 }
 
@@ -250,7 +259,7 @@ async fn connect_aws(environment: &Environment) -> aws::Aws {
 }
 
 /// Whether the endpoint override points at this machine: an emulator, which has no request limits.
-fn on_loopback() -> bool {
+pub(crate) fn on_loopback() -> bool {
     let Ok(endpoint) = std::env::var("AWS_ENDPOINT_URL") else { return false };
     let host = endpoint.split_once("://").map_or(endpoint.as_str(), |(_, host)| host);
     ["127.0.0.1", "localhost", "[::1]"].iter().any(|l| host.starts_with(l))

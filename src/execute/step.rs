@@ -1,14 +1,16 @@
 //! One step: announce it, make the request, call the cloud, take the result in.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use super::Inputs;
 use super::journal::Event;
+use super::lock::Held;
 use super::report::{Events, Failure, Report, StepError, StepView};
 use super::spec::Secrets;
+use super::while_held::while_held;
 use super::world::World;
 use crate::model::Address;
 use crate::model::cloud::{ApiError, Cloud, ErrorClass, Watch};
@@ -38,6 +40,7 @@ struct StepWatch<'a> {
     view: StepView<'a>,
     events: &'a dyn Events,
     hard: &'a CancellationToken,
+    held: Option<&'a dyn Held>,
 }
 
 impl Watch for StepWatch<'_> {
@@ -46,7 +49,7 @@ impl Watch for StepWatch<'_> {
     }
 
     fn cancelled(&self) -> bool {
-        self.hard.is_cancelled()
+        self.hard.is_cancelled() || self.held.is_some_and(|held| !held.is_held())
     }
 }
 
@@ -72,7 +75,9 @@ impl<'a> Runner<'a> {
                 match inputs.plan.actions.get(step.action) {
                     Some(action) => tokio::select! {
                         biased;
-                        called = self.call(step, action, view) => called,
+                        called = while_held(inputs.held.as_deref(), self.call(step, action, view)) => {
+                            called.unwrap_or_else(|| Err(StepError::Api(lock_lost())))
+                        }
                         () = self.given_up() => Err(StepError::Api(ApiError::new(
                             "Ctrl-C",
                             ErrorClass::Cancelled,
@@ -87,7 +92,7 @@ impl<'a> Runner<'a> {
         let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         match called {
             Ok(object) => {
-                let finished = Event::Finished { step: index, object, milliseconds };
+                let finished = Event::Finished { step: index, object, milliseconds, request_ids: Vec::new() };
                 let warning = inputs.journal.append(&[finished]).await.err().map(|e| e.to_string());
                 inputs.events.finished(&view, duration);
                 Ok(StepDone { address: step.address.clone(), operation: step.operation, duration, warning })
@@ -111,7 +116,8 @@ impl<'a> Runner<'a> {
     /// Makes the call of a step and takes its result in; returns the object's id.
     async fn call(&self, step: &Step, action: &Action, view: StepView<'_>) -> Result<Option<String>, StepError> {
         let cloud: &dyn Cloud = &*self.inputs.cloud;
-        let watch = StepWatch { view, events: &*self.inputs.events, hard: &self.inputs.hard };
+        let inputs = self.inputs;
+        let watch = StepWatch { view, events: &*inputs.events, hard: &inputs.hard, held: inputs.held.as_deref() };
         let not_called = StepError::NotCalled;
         match step.operation {
             Operation::Create => {
@@ -178,17 +184,18 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Writes the record to disk; a trouble becomes a warning, once.
+    /// Writes the record; a trouble becomes a warning.
     pub(super) async fn save_record(&self, report: &mut Report) {
-        let record = Arc::clone(&self.inputs.record);
-        let saved = tokio::task::spawn_blocking(move || record.save()).await;
-        if let Err(error) = saved.map_err(std::io::Error::other).and_then(|r| r) {
-            let text = format!("the last-applied record can't be written: {error}");
-            if !report.warnings.contains(&text) {
-                report.warnings.push(text);
-            }
+        if let Err(error) = self.inputs.record.save().await {
+            report.warnings.push(error.to_string());
         }
     }
+}
+
+/// Why a call was given up whose writer has lost the environment's lock.
+fn lock_lost() -> ApiError {
+    let message = "the lock of the environment was lost while this was under way; the next run reads what became of it";
+    ApiError::new("lock", ErrorClass::Cancelled, message)
 }
 
 fn failed(step: usize, error: &StepError, milliseconds: u64) -> Event {
@@ -196,5 +203,5 @@ fn failed(step: usize, error: &StepError, milliseconds: u64) -> Event {
         StepError::Api(e) => (Some(e.class), e.request_id.clone()),
         StepError::NotCalled(_) => (None, None),
     };
-    Event::Failed { step, error: error.to_string(), class, request_id, milliseconds }
+    Event::Failed { step, error: error.to_string(), class, request_id, milliseconds, request_ids: Vec::new() }
 }

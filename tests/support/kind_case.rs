@@ -303,6 +303,7 @@ impl Runner {
             account: "123456789012",
             journal: Arc::new(journal),
             record: Arc::new(record),
+            held: None,
             parallelism: 8,
             cancel: CancellationToken::new(),
             hard: CancellationToken::new(),

@@ -385,6 +385,7 @@ impl Scene {
             account: "1",
             journal,
             record,
+            held: None,
             parallelism: self.parallelism,
             cancel: self.cancel.clone(),
             hard: self.hard.clone(),

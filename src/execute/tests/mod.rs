@@ -2,4 +2,5 @@
 
 mod fake;
 mod files;
+pub(super) mod memory;
 mod runs;

@@ -120,6 +120,11 @@ impl Session {
         Self { config, clients: Mutex::default(), limits: Arc::default(), poll }
     }
 
+    /// Credentials, role, endpoint and HTTP client, for clients that are not made for kinds.
+    pub(super) fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
     /// A context for calls in one region.
     pub fn context(&self, region: &str) -> Context {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);

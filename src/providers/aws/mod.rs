@@ -12,6 +12,7 @@ pub mod kms;
 mod limit;
 pub mod logs;
 mod lookup;
+pub mod s3;
 #[cfg(test)]
 mod script;
 mod tagging;
