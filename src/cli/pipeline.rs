@@ -9,6 +9,7 @@ use super::shell::Shell;
 use super::{Format, Global};
 use crate::config::{self, Project};
 use crate::execute::journal::StepState;
+use crate::execute::lock::Holder;
 use crate::execute::place::Place;
 use crate::execute::record::RecordStore;
 use crate::expand;
@@ -96,6 +97,26 @@ impl Declared {
     }
 }
 
+/// The settings of an environment, and the project's folder: for what must work also while the stacks have errors.
+///
+/// # Errors
+/// If the environment has errors (all printed), or none was named and there are several.
+pub(crate) fn settings(global: &Global, shell: &Shell) -> Result<(PathBuf, Environment), Failure> {
+    let root = global.directory.clone();
+    let name = match &global.environment {
+        Some(name) => name.clone(),
+        None => only_environment(&root)?,
+    };
+    let loaded = config::load(&root, &name);
+    match loaded.project {
+        Some(project) => Ok((root, project.environment)),
+        None => {
+            shell.diagnostics(&loaded.diagnostics, &loaded.files);
+            Err(Failure::told())
+        }
+    }
+}
+
 /// The only environment that can be used by itself.
 fn only_environment(root: &Path) -> Result<String, Failure> {
     let names = config::environments(root);
@@ -123,6 +144,8 @@ pub(crate) struct Live {
     pub record: Arc<RecordStore>,
     /// What was last applied, as it was when the run began.
     pub known: Option<Record>,
+    /// What was said of the record when it was read first.
+    warning: Option<String>,
 }
 
 /// What a plan is limited to.
@@ -160,16 +183,16 @@ impl Live {
         let place = super::state::place(&declared.root, environment).await;
         let (record, warning) = place.record().await;
         let known = record.record();
-        if let Some(warning) = warning {
+        if let Some(warning) = &warning {
             shell.say(&format!("warning: {warning}"));
         }
-        Ok(Self { account: identity.account, cloud, declared, place, record: Arc::new(record), known })
+        Ok(Self { account: identity.account, cloud, declared, place, record: Arc::new(record), known, warning })
     }
 
     /// Reads the record again: under the lock, so that nobody has written another one since.
     pub async fn read_record(&mut self, shell: &Shell) {
         let (record, warning) = self.place.record().await;
-        if let Some(warning) = warning {
+        if let Some(warning) = warning.as_ref().filter(|w| Some(*w) != self.warning.as_ref()) {
             shell.say(&format!("warning: {warning}"));
         }
         self.known = record.record();
@@ -238,6 +261,12 @@ impl Live {
         // The journal is only an aid: one that can't be read keeps nobody from planning.
         let Ok(Some(last)) = self.place.journals().last().await else { return };
         if last.outcome.is_some() {
+            return;
+        }
+        if let Some(Holder { who, host, command, since, .. }) = super::state::busy(&self.place).await {
+            shell.say(&format!(
+                "note: {who}@{host} is changing this environment since {since}: `{command}`; what is half done may show"
+            ));
             return;
         }
         let unsure: Vec<&str> =

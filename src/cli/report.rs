@@ -135,7 +135,8 @@ fn as_json(report: &Report, plan: &Plan, outputs: &BTreeMap<String, Value>) -> V
     Value::Object(map)
 }
 
-fn word(operation: Operation) -> &'static str {
+/// What is done.
+pub(crate) fn word(operation: Operation) -> &'static str {
     match operation {
         Operation::Create => "create",
         Operation::Update => "update",

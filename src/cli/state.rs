@@ -40,6 +40,15 @@ pub(crate) fn holder() -> Holder {
     Holder { who: run::user(), host: run::host(), pid: std::process::id(), command: run::command(), since: run::now() }
 }
 
+/// Who else is changing the environment, as far as it can be seen; a lease whose time has passed is taken for ended. The lock
+/// is only looked at.
+pub(crate) async fn busy(place: &Place) -> Option<Holder> {
+    let standing = place.lock().standing().await.ok()??;
+    let over = standing.lease.is_some_and(|lease| lease.expires_at < jiff::Timestamp::now());
+    let own = holder();
+    standing.holder.filter(|h| !over && (&h.host, h.pid) != (&own.host, own.pid))
+}
+
 /// Says what the lock waits for.
 struct Say<'a>(&'a Shell);
 

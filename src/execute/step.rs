@@ -41,11 +41,16 @@ struct StepWatch<'a> {
     events: &'a dyn Events,
     hard: &'a CancellationToken,
     held: Option<&'a dyn Held>,
+    request_ids: &'a Mutex<Vec<String>>,
 }
 
 impl Watch for StepWatch<'_> {
     fn waiting(&self, what: &str) {
         self.events.waiting(&self.view, what);
+    }
+
+    fn called(&self, request_id: &str) {
+        locked(self.request_ids).push(request_id.to_owned());
     }
 
     fn cancelled(&self) -> bool {
@@ -55,7 +60,7 @@ impl Watch for StepWatch<'_> {
 
 impl<'a> Runner<'a> {
     pub(super) fn world(&self) -> MutexGuard<'_, World<'a>> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.world)
     }
 
     pub(super) fn view(&self, index: usize) -> StepView<'a> {
@@ -68,6 +73,7 @@ impl<'a> Runner<'a> {
         let (inputs, view) = (self.inputs, self.view(index));
         let step = &inputs.plan.steps[index];
         let begun = Instant::now();
+        let request_ids = Mutex::default();
         let called = match inputs.journal.append(&[Event::Started { step: index }]).await {
             Err(error) => Err(StepError::NotCalled(error.to_string())),
             Ok(()) => {
@@ -75,7 +81,7 @@ impl<'a> Runner<'a> {
                 match inputs.plan.actions.get(step.action) {
                     Some(action) => tokio::select! {
                         biased;
-                        called = while_held(inputs.held.as_deref(), self.call(step, action, view)) => {
+                        called = while_held(inputs.held.as_deref(), self.call(step, action, view, &request_ids)) => {
                             called.unwrap_or_else(|| Err(StepError::Api(lock_lost())))
                         }
                         () = self.given_up() => Err(StepError::Api(ApiError::new(
@@ -90,9 +96,10 @@ impl<'a> Runner<'a> {
         };
         let duration = begun.elapsed();
         let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let request_ids = std::mem::take(&mut *locked(&request_ids));
         match called {
             Ok(object) => {
-                let finished = Event::Finished { step: index, object, milliseconds, request_ids: Vec::new() };
+                let finished = Event::Finished { step: index, object, milliseconds, request_ids };
                 let warning = inputs.journal.append(&[finished]).await.err().map(|e| e.to_string());
                 inputs.events.finished(&view, duration);
                 Ok(StepDone { address: step.address.clone(), operation: step.operation, duration, warning })
@@ -100,7 +107,7 @@ impl<'a> Runner<'a> {
             Err(error) => {
                 let error = self.masked(error);
                 // If even this can't be written, the journal says "started", which is what a reader must assume anyway.
-                let _ = inputs.journal.append(&[failed(index, &error, milliseconds)]).await;
+                let _ = inputs.journal.append(&[failed(index, &error, milliseconds, request_ids)]).await;
                 inputs.events.failed(&view, &error);
                 Err(Failure { address: step.address.clone(), operation: step.operation, error })
             }
@@ -114,10 +121,17 @@ impl<'a> Runner<'a> {
     }
 
     /// Makes the call of a step and takes its result in; returns the object's id.
-    async fn call(&self, step: &Step, action: &Action, view: StepView<'_>) -> Result<Option<String>, StepError> {
+    async fn call(
+        &self,
+        step: &Step,
+        action: &Action,
+        view: StepView<'_>,
+        request_ids: &Mutex<Vec<String>>,
+    ) -> Result<Option<String>, StepError> {
         let cloud: &dyn Cloud = &*self.inputs.cloud;
         let inputs = self.inputs;
-        let watch = StepWatch { view, events: &*inputs.events, hard: &inputs.hard, held: inputs.held.as_deref() };
+        let (events, hard, held) = (&*inputs.events, &inputs.hard, inputs.held.as_deref());
+        let watch = StepWatch { view, events, hard, held, request_ids };
         let not_called = StepError::NotCalled;
         match step.operation {
             Operation::Create => {
@@ -198,10 +212,14 @@ fn lock_lost() -> ApiError {
     ApiError::new("lock", ErrorClass::Cancelled, message)
 }
 
-fn failed(step: usize, error: &StepError, milliseconds: u64) -> Event {
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn failed(step: usize, error: &StepError, milliseconds: u64, request_ids: Vec<String>) -> Event {
     let (class, request_id) = match error {
         StepError::Api(e) => (Some(e.class), e.request_id.clone()),
         StepError::NotCalled(_) => (None, None),
     };
-    Event::Failed { step, error: error.to_string(), class, request_id, milliseconds, request_ids: Vec::new() }
+    Event::Failed { step, error: error.to_string(), class, request_id, milliseconds, request_ids }
 }

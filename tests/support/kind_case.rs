@@ -216,7 +216,7 @@ impl Runner {
                 regions: BTreeMap::new(),
                 tags: BTreeMap::new(),
                 protect: false,
-                state: ".saiken".to_owned(),
+                state: ".saiken".into(),
             },
             resources,
             stacks: vec![Stack { name: "t".to_owned(), description: None, depends_on: BTreeSet::new() }],

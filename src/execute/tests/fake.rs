@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::execute::journal::{Header, Journal, VERSION};
+use crate::execute::lock::Held;
 use crate::execute::record::RecordStore;
 use crate::execute::{Events, Inputs, NoEvents, Report, run};
 use crate::model::Address;
@@ -243,6 +244,7 @@ pub(super) struct Scene {
     pub(super) cancel: CancellationToken,
     pub(super) hard: CancellationToken,
     pub(super) events: Arc<dyn Events>,
+    pub(super) held: Option<Arc<dyn Held>>,
 }
 
 impl Scene {
@@ -299,6 +301,7 @@ impl Scene {
             cancel: CancellationToken::new(),
             hard: CancellationToken::new(),
             events: Arc::new(NoEvents),
+            held: None,
         }
     }
 
@@ -385,7 +388,7 @@ impl Scene {
             account: "1",
             journal,
             record,
-            held: None,
+            held: self.held.clone(),
             parallelism: self.parallelism,
             cancel: self.cancel.clone(),
             hard: self.hard.clone(),

@@ -4,3 +4,4 @@ mod fake;
 mod files;
 pub(super) mod memory;
 mod runs;
+mod shared;

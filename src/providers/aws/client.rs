@@ -15,10 +15,12 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::request_id::RequestId;
 use tokio::time::Instant;
 
 use super::error;
 use super::limit::Limits;
+use super::request_ids;
 use crate::model::cloud::{ApiError, ErrorClass, Watch};
 
 /// How to connect.
@@ -182,12 +184,15 @@ impl Context {
         call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     ) -> Result<T, ApiError>
     where
+        T: RequestId,
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         self.limits.enter(&self.region, operation).await;
         self.limits.count(operation);
         tracing::debug!(operation, region = self.region, "call");
-        call.await.map_err(|e| error::from_sdk(operation, &e))
+        let answer = call.await.map_err(|e| error::from_sdk(operation, &e))?;
+        request_ids::note(operation, &answer);
+        Ok(answer)
     }
 
     /// Reads all pages, each under the rate limit.

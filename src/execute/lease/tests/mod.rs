@@ -5,4 +5,5 @@
 
 mod machines;
 mod network;
+mod rules;
 mod schedules;

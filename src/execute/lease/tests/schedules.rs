@@ -16,7 +16,7 @@ use crate::execute::while_held::while_held;
 use crate::model::cloud::Unwatched;
 
 const LENGTH: Duration = Duration::from_secs(60);
-const SEEDS: u64 = 4000;
+const SEEDS: u64 = 2000;
 
 /// What a writer does wrong on purpose, to prove that the model would see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,7 +205,7 @@ fn a_writer_that_does_not_ask_is_found_out() {
 #[test]
 fn a_schedule_replays_exactly() {
     let tally = Arc::default();
-    for seed in [3, 1_000, 3_999] {
+    for seed in [3, 1_000, 1_999] {
         assert_eq!(run(seed, Writer::Honest, &tally), run(seed, Writer::Honest, &tally));
     }
 }

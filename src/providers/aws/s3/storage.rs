@@ -27,10 +27,16 @@ const ATTEMPT: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 3;
 
 /// A bucket.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct S3Storage {
     client: aws_sdk_s3::Client,
     bucket: String,
+}
+
+impl std::fmt::Debug for S3Storage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "S3Storage({})", self.bucket)
+    }
 }
 
 impl S3Storage {
