@@ -1,6 +1,6 @@
 //! Shared state in S3, against the emulator: conditional writes, the lease, and machines that take over from each other.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -155,32 +155,66 @@ fn any_machine_sees_what_another_has_applied_and_its_record_and_takes_over() {
     assert_eq!(free.out, "nobody holds the lock of `test`\n");
 }
 
-#[test]
-fn after_a_kill_the_lock_names_the_dead_until_it_is_unlocked_and_the_next_apply_goes_on() {
-    bucket("state-killed");
-    let stack = "\
+const STACK: &str = "\
 stack: s
 resources:
   main: { kind: vpc, cidr: 10.0.0.0/16 }
   public: { kind: subnet, vpc: main, zone: ap-northeast-1a, cidr: 10.0.0.0/24 }
-  address: { kind: elastic_ip }
+  address: { kind: elastic_ip, depends_on: [public] }
   gateway: { kind: nat_gateway, subnet: public, elastic_ip: address }
+  routes: { kind: route_table, vpc: main, routes: [{ cidr: 0.0.0.0/0, nat_gateway: gateway }] }
 ";
-    let s = project("state-killed", "simulated", stack);
-    s.replace("environments/test.yaml", "project:", "simulated: { speed: 40 }\nproject:");
-    let variables = moto().environment(REGION);
-    let mut child = Command::new(env!("CARGO_BIN_EXE_saiken"))
+
+/// Starts an apply of [`STACK`], and waits until the gateway is under way, which takes two virtual minutes.
+fn apply_until_the_gateway(s: &Sandbox, bucket: &str, speed: u32) -> Child {
+    s.replace("environments/test.yaml", "project:", &format!("simulated: {{ speed: {speed} }}\nproject:"));
+    let child = Command::new(env!("CARGO_BIN_EXE_saiken"))
         .current_dir(s.path("."))
         .args(["apply", "--yes"])
-        .envs(variables.iter().map(|(name, value)| (name, value)))
+        .envs(moto().environment(REGION))
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let begun = Instant::now();
-    while keys("state-killed").iter().filter(|k| k.contains("/journal/")).count() < 5 {
-        assert!(begun.elapsed() < Duration::from_secs(30), "it does not begin: {:?}", keys("state-killed"));
+    // The header, the plan, and two parts for each of the three steps before.
+    while keys(bucket).iter().filter(|k| k.contains("/journal/")).count() < 9 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it does not begin: {:?}", keys(bucket));
     }
+    child
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn a_process_that_stood_still_for_its_whole_lease_stops_when_it_goes_on() {
+    bucket("state-stopped");
+    let s = project("state-stopped", "simulated", STACK);
+    let child = apply_until_the_gateway(&s, "state-stopped", 8);
+    signal(&child, "-STOP");
+    // Five sixths of the lease of 15 s.
+    std::thread::sleep(Duration::from_secs(13));
+    signal(&child, "-CONT");
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("stopped: the lock of this environment could not be renewed in time and is lost"), "{said}");
+    assert!(!said.contains("created   s/gateway") && !said.contains("created   s/routes"), "{said}");
+    let variables = moto().environment(REGION);
+    let history = s.run_with(&["history"], &variables).code(0).out;
+    assert!(history.contains("lock lost"), "{history}");
+    s.run_with(&["apply", "--yes"], &variables).code(0);
+    s.run_with(&["plan", "--detailed-exitcode"], &variables).code(0);
+}
+
+#[test]
+fn after_a_kill_the_lock_names_the_dead_until_it_is_unlocked_and_the_next_apply_goes_on() {
+    bucket("state-killed");
+    let s = project("state-killed", "simulated", STACK);
+    let variables = moto().environment(REGION);
+    let mut child = apply_until_the_gateway(&s, "state-killed", 40);
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(s.path(".saiken/simulated").exists(), "the simulated cloud's objects stay on this machine");
