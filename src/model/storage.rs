@@ -37,13 +37,13 @@ pub enum StorageError {
     /// The condition does not hold. Nothing was written by the last attempt; an earlier attempt of the same call, whose
     /// answer was lost, may have been.
     #[error("{0}")]
-    Conflict(ApiError),
+    Conflict(Box<ApiError>),
     /// No answer: the call may have had its effect, or have it later.
     #[error("{0}")]
-    Unanswered(ApiError),
+    Unanswered(Box<ApiError>),
     /// Refused: nothing was written.
     #[error("{0}")]
-    Refused(ApiError),
+    Refused(Box<ApiError>),
 }
 
 impl StorageError {

@@ -25,7 +25,7 @@ use self::document::Document;
 use self::held::HeldLease;
 use super::lock::{Held, Holder, Leased, Lock, LockError, Standing};
 use super::machine::Machine;
-use crate::model::cloud::Watch;
+use crate::model::cloud::{ApiError, ErrorClass, Watch};
 use crate::model::storage::{Condition, Storage, StorageError, Stored, Version};
 
 /// How often a write is tried again that gave no answer.
@@ -89,8 +89,7 @@ impl Lease {
     }
 
     fn silent(&self) -> StorageError {
-        use crate::model::cloud::{ApiError, ErrorClass};
-        StorageError::Unanswered(ApiError::new("lock", ErrorClass::Unanswered, "no answer"))
+        StorageError::Unanswered(Box::new(ApiError::new("lock", ErrorClass::Unanswered, "no answer")))
     }
 
     fn now(&self) -> Moment {

@@ -30,8 +30,8 @@ pub(in crate::execute) struct Memory {
     pub(in crate::execute) puts: Mutex<Vec<String>>,
 }
 
-pub(in crate::execute) fn error(class: ErrorClass) -> ApiError {
-    ApiError::new("memory:Call", class, format!("{class:?}").to_lowercase())
+pub(in crate::execute) fn error(class: ErrorClass) -> Box<ApiError> {
+    Box::new(ApiError::new("memory:Call", class, format!("{class:?}").to_lowercase()))
 }
 
 fn version(bytes: &[u8]) -> Version {

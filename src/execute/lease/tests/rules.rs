@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::execute::lease::Lease;
 use crate::execute::lease::document::Document;
-use crate::execute::lock::{Held, Holder, Lock, LockError};
+use crate::execute::lock::{Holder, Lock, LockError};
 use crate::execute::machine::System;
 use crate::execute::tests::memory::{Memory, Trouble};
 use crate::model::cloud::Unwatched;

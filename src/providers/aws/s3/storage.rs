@@ -73,6 +73,7 @@ impl S3Storage {
 
 /// What the error of a read, a list or a delete means.
 fn failed((status, error): (Option<u16>, ApiError)) -> StorageError {
+    let error = Box::new(error);
     match (status, error.class) {
         // A 5xx says nothing of the effect.
         (Some(500..), _) | (_, ErrorClass::Unanswered) => StorageError::Unanswered(error),
@@ -85,7 +86,9 @@ fn failed((status, error): (Option<u16>, ApiError)) -> StorageError {
 fn not_written((status, error): (Option<u16>, ApiError)) -> StorageError {
     match (status, error.code.as_deref()) {
         (_, Some("NoSuchBucket")) => failed((status, error)),
-        (Some(404 | 409 | 412), _) => StorageError::Conflict(ApiError { class: ErrorClass::Conflict, ..error }),
+        (Some(404 | 409 | 412), _) => {
+            StorageError::Conflict(Box::new(ApiError { class: ErrorClass::Conflict, ..error }))
+        }
         _ => failed((status, error)),
     }
 }
@@ -106,7 +109,7 @@ impl Storage for S3Storage {
         };
         let version = version(operation, output.e_tag())?;
         let lost = |e: &dyn std::error::Error| {
-            StorageError::Unanswered(ApiError::new(operation, ErrorClass::Unanswered, e.to_string()))
+            StorageError::Unanswered(Box::new(ApiError::new(operation, ErrorClass::Unanswered, e.to_string())))
         };
         let bytes = output.body.collect().await.map_err(|e| lost(&e))?.to_vec();
         Ok(Some(Stored { bytes, version }))
@@ -141,8 +144,10 @@ impl Storage for S3Storage {
 
 /// S3 gives every object an ETag; an answer without one is not S3's.
 fn version(operation: &str, tag: Option<&str>) -> Result<Version, StorageError> {
-    let missing = || ApiError::new(operation, ErrorClass::Other, "the answer has no ETag; is the endpoint S3?");
-    tag.map(|tag| Version(tag.to_owned())).ok_or_else(|| StorageError::Refused(missing()))
+    tag.map(|tag| Version(tag.to_owned())).ok_or_else(|| {
+        let message = "the answer has no ETag; is the endpoint S3?";
+        StorageError::Refused(Box::new(ApiError::new(operation, ErrorClass::Other, message)))
+    })
 }
 
 #[cfg(test)]
