@@ -153,6 +153,7 @@ impl Project {
             account: "000000000000",
             journal: Arc::new(journal),
             record: Arc::new(record),
+            held: None,
             parallelism: 16,
             cancel: CancellationToken::new(),
             hard: CancellationToken::new(),

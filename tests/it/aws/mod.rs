@@ -9,6 +9,7 @@ mod log_group;
 mod network;
 mod reference;
 mod role;
+mod state;
 mod volume;
 
 #[test]

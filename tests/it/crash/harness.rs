@@ -259,7 +259,7 @@ impl System {
         let histories = self.histories();
         let unfinished = resume::unfinished(&histories);
         let interrupted = histories.first().and_then(resume::interrupted);
-        let options = inventory::Options { deep: false, parallelism: self.parallelism, unsure: unfinished.unsure() };
+        let options = inventory::Options { deep: false, parallelism: self.parallelism, unsure: unfinished.unsure(jiff::Timestamp::UNIX_EPOCH, cloud.lag()) };
         let known = record.record();
         let observed = inventory::collect(&*cloud, &self.desired, &self.kinds, known.as_ref(), &options).await;
         let plan = plan::plan(&plan::Inputs {
@@ -299,6 +299,7 @@ impl System {
             account: "000000000000",
             journal: Arc::new(journal),
             record: Arc::new(record),
+            held: None,
             parallelism: self.parallelism,
             cancel: CancellationToken::new(),
             hard: CancellationToken::new(),
