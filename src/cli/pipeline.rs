@@ -237,7 +237,11 @@ impl Live {
     pub async fn observe(&self, deep: bool, global: &Global, shell: &Shell) -> Observed {
         let declared = &self.declared;
         let spinner = super::progress::spinner(shell, "reading the cloud");
-        let options = inventory::Options { deep, parallelism: usize::from(global.parallelism), unsure: self.unfinished.unsure(jiff::Timestamp::now(), self.cloud.lag()) };
+        let options = inventory::Options {
+            deep,
+            parallelism: usize::from(global.parallelism),
+            unsure: self.unfinished.unsure(jiff::Timestamp::now(), self.cloud.lag()),
+        };
         let record = self.record.record();
         let (cloud, desired) = (&*self.cloud, &declared.desired);
         let observed = inventory::collect(cloud, desired, &declared.kinds, record.as_ref(), &options).await;

@@ -140,9 +140,9 @@ mod tests {
     use super::*;
     use crate::execute::StepError;
     use crate::model::Address;
-    use crate::model::plan::Operation;
     use crate::model::cloud::{ApiError, ErrorClass};
     use crate::model::desired::Output;
+    use crate::model::plan::Operation;
 
     #[test]
     fn a_failure_shows_the_api_s_words_its_request_id_and_a_remedy() {

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::Inputs;
 use super::journal::Event;
 use super::lock::Held;
-use super::request::Request;
 use super::report::{Events, Failure, Report, StepError, StepView};
+use super::request::Request;
 use super::spec::Secrets;
 use super::while_held::while_held;
 use super::world::World;
@@ -115,7 +115,8 @@ impl<'a> Runner<'a> {
     ) -> Result<Option<String>, StepError> {
         let (inputs, step) = (self.inputs, &self.inputs.plan.steps[index]);
         let request = self.request(step, action);
-        let announcement = request.as_ref().map_or_else(|_| vec![Event::Started { step: index }], |r| r.announcement(index));
+        let announcement =
+            request.as_ref().map_or_else(|_| vec![Event::Started { step: index }], |r| r.announcement(index));
         inputs.journal.append(&announcement).await.map_err(|e| StepError::NotCalled(e.to_string()))?;
         inputs.events.started(&view);
         let request = request.map_err(StepError::NotCalled)?;

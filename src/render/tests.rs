@@ -7,8 +7,8 @@ use super::{json, markdown, text};
 use crate::model::Address;
 use crate::model::environment::Provider;
 use crate::model::plan::{
-    Action, ActionKind, Cause, Drift, DriftKind, FORMAT, FieldChange, Found, Held, Impact, Interrupted, InterruptedStep,
-    Operation, Plan, Refusal, Summary, Touched,
+    Action, ActionKind, Cause, Drift, DriftKind, FORMAT, FieldChange, Found, Held, Impact, Interrupted,
+    InterruptedStep, Operation, Plan, Refusal, Summary, Touched,
 };
 use crate::model::value::token;
 

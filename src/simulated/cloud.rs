@@ -12,7 +12,8 @@ use super::record::Stored;
 use super::world::World;
 use super::{Error, Simulated};
 use crate::model::cloud::{
-    ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, Lag, OwnRequest, ReadRequest, UpdateRequest, Watch,
+    ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, Lag, OwnRequest, ReadRequest, UpdateRequest,
+    Watch,
 };
 use crate::model::kind::KindDef;
 use crate::model::observed::{Lookup, Object, Status};

@@ -1,5 +1,6 @@
 //! What the tests share: projects on the simulated cloud, the emulator of AWS, cases of kinds.
 
 pub mod kind_case;
+pub mod memory;
 pub mod moto;
 pub mod project;

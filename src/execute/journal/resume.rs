@@ -164,7 +164,14 @@ mod tests {
     }
 
     fn failed(class: ErrorClass) -> Event {
-        Event::Failed { step: 0, error: "no".into(), class: Some(class), request_id: None, milliseconds: 1, request_ids: Vec::new() }
+        Event::Failed {
+            step: 0,
+            error: "no".into(),
+            class: Some(class),
+            request_id: None,
+            milliseconds: 1,
+            request_ids: Vec::new(),
+        }
     }
 
     fn tokens(histories: &[&History]) -> Vec<String> {

@@ -24,7 +24,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use crate::model::cloud::{
-    ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, Lag, OwnRequest, ReadRequest, UpdateRequest, Watch,
+    ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, Lag, OwnRequest, ReadRequest, UpdateRequest,
+    Watch,
 };
 use crate::model::observed::{Lookup, Object};
 

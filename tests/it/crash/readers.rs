@@ -33,8 +33,18 @@ enum Damage {
     Number(usize, u64),
 }
 
-const PIECES: [&str; 10] =
-    ["{", "[", "\"", "null", "\n", "{\"event\":\"end\",\"outcome\":\"failed\"}\n", "\u{0}", "\u{e000}", "[[[[[[[[", "-1e999"];
+const PIECES: [&str; 10] = [
+    "{",
+    "[",
+    "\"",
+    "null",
+    "\n",
+    "{\"event\":\"end\",\"outcome\":\"failed\"}\n",
+    "\u{0}",
+    "\u{e000}",
+    "[[[[[[[[",
+    "-1e999",
+];
 
 fn damage() -> impl Strategy<Value = Vec<Damage>> {
     let place = any::<usize>;
@@ -163,7 +173,9 @@ fn a_deep_or_large_file_is_refused_or_read_and_never_runs_out_of_stack() {
     let header = journal.split_inclusive(|b| *b == b'\n').next().unwrap().to_vec();
     let mut long = header;
     for step in 0..50_000 {
-        let line = format!("{{\"event\":\"planned\",\"step\":{step},\"address\":\"s/a{step}\",\"kind\":\"vpc\",\"operation\":\"create\"}}\n");
+        let line = format!(
+            "{{\"event\":\"planned\",\"step\":{step},\"address\":\"s/a{step}\",\"kind\":\"vpc\",\"operation\":\"create\"}}\n"
+        );
         long.extend(line.bytes());
     }
     assert!(read_journal(&long), "fifty thousand steps are read");
