@@ -1,0 +1,114 @@
+"""A moto server whose whole state can be copied: a copy is a fork of the process, on a port of its own.
+
+    POST /tests/copy    copies the server; the answer is the copy's port
+    GET  /tests/census  counts everything that the emulator holds, tagged or not: {"ec2/us-east-1/vpcs": 2}
+    POST /tests/end     ends the server
+
+The first server prints its port, and ends when its standard input closes; a copy ends with the server that it is of.
+No request may be under way when a server is copied.
+"""
+
+import gc
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+
+from moto.core.base_backend import BackendDict
+from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+moto = DomainDispatcherApplication(create_backend_app)
+listener = None
+
+
+def listen():
+    s = socket.socket()
+    s.bind(("127.0.0.1", 0))
+    s.listen(64)
+    return s
+
+
+def serve(s):
+    global listener
+    listener = s
+    make_server(
+        "127.0.0.1", s.getsockname()[1], application, threaded=True, request_handler=MotoRequestHandler, fd=s.fileno()
+    ).serve_forever()
+
+
+def watch_parent(parent):
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(0)
+
+
+def copy(connection):
+    global listener
+    s = listen()
+    parent = os.getpid()
+    gc.freeze()
+    if os.fork() == 0:
+        # What belongs to the server that this is a copy of; its threads are not here any more.
+        os.close(connection.fileno())
+        listener.close()
+        threading.Thread(target=watch_parent, args=(parent,), daemon=True).start()
+        try:
+            serve(s)
+        finally:
+            os._exit(1)
+    port = s.getsockname()[1]
+    s.close()
+    return str(port)
+
+
+def size(value):
+    """How many things are in a collection, those of collections in it included."""
+    if isinstance(value, dict):
+        return sum(size(v) for v in value.values())
+    if isinstance(value, (list, set, tuple)):
+        return sum(size(v) for v in value)
+    return 1
+
+
+def census():
+    counts = {}
+    for accounts in BackendDict._instances:
+        for regions in accounts.values():
+            for region, backend in regions.items():
+                for name, value in vars(backend).items():
+                    if isinstance(value, (dict, list, set)) and size(value):
+                        counts[f"{accounts.service_name}/{region}/{name}"] = size(value)
+    return counts
+
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/tests/copy":
+        text = copy(environ["werkzeug.socket"])
+    elif path == "/tests/census":
+        text = json.dumps(census())
+    elif path == "/tests/end":
+        os._exit(0)
+    else:
+        return moto(environ, start_response)
+    start_response("200 OK", [("Content-Length", str(len(text)))])
+    return [text.encode()]
+
+
+def watch_input():
+    sys.stdin.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    threading.Thread(target=watch_input, daemon=True).start()
+    first = listen()
+    print(first.getsockname()[1], flush=True)
+    serve(first)
