@@ -19,11 +19,52 @@ import threading
 import time
 
 from moto.core.base_backend import BackendDict
+from moto.ec2.models.dhcp_options import DHCPOptionsSetBackend
+from moto.ec2.models.launch_templates import LaunchTemplate
+from moto.ec2.models.nat_gateways import NatGatewayBackend
+from moto.ec2.models.vpcs import VPCBackend
+from moto.ec2.responses.dhcp_options import DHCPOptions
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
 moto = DomainDispatcherApplication(create_backend_app)
 listener = None
+
+
+def improve():
+    """What AWS does and the emulator does not, and without which objects would seem to be left behind or unowned."""
+    create_dhcp_options = DHCPOptions.create_dhcp_options
+    associate_dhcp_options = DHCPOptionsSetBackend.associate_dhcp_options
+    delete_nat_gateway = NatGatewayBackend.delete_nat_gateway
+    delete_vpc = VPCBackend.delete_vpc
+
+    def create_with_tags(self):
+        answer = create_dhcp_options(self)
+        answer.result["DhcpOptions"].add_tags(self._parse_tag_specification().get("dhcp-options", {}))
+        return answer
+
+    def associate_in_place_of_another(self, options, vpc):
+        self.disassociate_dhcp_options(vpc)
+        associate_dhcp_options(self, options, vpc)
+
+    def delete_without_options(self, vpc_id):
+        if vpc_id in self.vpcs:
+            self.disassociate_dhcp_options(self.vpcs[vpc_id])
+        return delete_vpc(self, vpc_id)
+
+    def delete_and_release(self, nat_gateway_id):
+        gateway = delete_nat_gateway(self, nat_gateway_id)
+        for address in list(self.addresses):
+            if address.eni is gateway._eni:
+                self.disassociate_address(association_id=address.association_id)
+        return gateway
+
+    DHCPOptions.create_dhcp_options = create_with_tags
+    DHCPOptionsSetBackend.associate_dhcp_options = associate_in_place_of_another
+    NatGatewayBackend.delete_nat_gateway = delete_and_release
+    VPCBackend.delete_vpc = delete_without_options
+    # Its tags as they are, not as they were when it was made.
+    LaunchTemplate.tags = property(lambda self: self.get_tags(), lambda self, tags: None)
 
 
 def listen():
@@ -107,6 +148,7 @@ def watch_input():
 
 if __name__ == "__main__":
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    improve()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     threading.Thread(target=watch_input, daemon=True).start()
     first = listen()

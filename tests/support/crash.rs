@@ -116,7 +116,9 @@ impl Bench {
         let actions: Vec<_> = plan.actions.iter().map(|a| (a.address.as_str(), a.action)).collect();
         assert_eq!(actions, [(IT, kind)], "{what} of {} is one action", self.case.kind);
         let crash = Crash::at(None);
-        assert!(matches!(self.run(&whole, desired, &crash), End::Report(r) if r.succeeded()), "{what} without a crash");
+        if let End::Report(report) = self.run(&whole, desired, &crash) {
+            assert!(report.succeeded(), "{what} without a crash: {:#?}", report.failed);
+        }
         self.unchanged(&whole, desired, what);
         let (census, after) = (whole.moto.census(), self.standing(&whole, desired));
         let asked = crash.asked();

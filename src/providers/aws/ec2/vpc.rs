@@ -5,7 +5,8 @@
 //! with a network (main route table, default security group and network ACL) is read in one page each for all networks.
 //!
 //! DHCP options are an object of their own to the API, which can't be changed: other options are a new one, and the old one
-//! goes. It carries the network's tags, so that a run that ended between the two finds it, and goes with the network.
+//! goes. It carries the network's tags, by which the next run finds what one that ended between the two left, and takes it
+//! away; it goes with the network.
 //! API: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVpc.html>
 
 use std::collections::BTreeMap;
@@ -365,7 +366,8 @@ async fn found(cx: &Context, read: &Read<'_>, vpc: &ApiVpc, around: &Around) -> 
     }
     let setting = |field: &str| settings.get(field).copied().flatten();
     let dhcp_id = vpc.dhcp_options_id().unwrap_or("default");
-    let dhcp = around.dhcp.get(dhcp_id).cloned();
+    // With options that a run left beside those in use, it is as nobody declares it, and an update takes them away.
+    let dhcp = around.dhcp.get(dhcp_id).filter(|_| !around.left.contains(&id)).cloned();
     if !read.wants("dhcp", &tags) {
         unread.push("dhcp");
     }

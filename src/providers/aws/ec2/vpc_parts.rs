@@ -10,12 +10,12 @@ use aws_sdk_ec2::types::{
 
 use super::security_group_rules::{Rule, rules, settle, split};
 use super::vpc::{DefaultGroup, Dhcp, Spec, live, parse_cidr};
-use super::{from_tags, tag_specification};
+use super::{filters, from_tags, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass, Watch};
-use crate::model::ownership;
+use crate::model::ownership::{self, Owner};
 use crate::model::types::{Cidr, Duration};
 use crate::providers::aws::client::Context;
-use crate::providers::aws::kind::{Read, Tags};
+use crate::providers::aws::kind::{Read, Selection, Tags};
 
 /// Most values of one filter
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Filter.html>).
@@ -34,6 +34,8 @@ pub(super) struct Around {
     pub group: BTreeMap<String, (String, Option<DefaultGroup>)>,
     /// DHCP options.
     pub dhcp: BTreeMap<String, Dhcp>,
+    /// Ids of networks with options that were made for them and that they do not use: what a run left.
+    pub left: BTreeSet<String>,
 }
 
 fn filter(name: &str, values: &[String]) -> Filter {
@@ -58,19 +60,42 @@ pub(super) async fn around(cx: &Context, read: &Read<'_>, vpcs: &[&ApiVpc]) -> R
             around.group.insert(group.vpc_id().unwrap_or_default().to_owned(), (id, known));
         }
     }
-    let dhcp: BTreeSet<String> = vpcs
-        .iter()
-        .filter(|v| read.wants("dhcp", &from_tags(v.tags())))
-        .filter_map(|v| v.dhcp_options_id().filter(|d| *d != DEFAULT))
-        .map(str::to_owned)
-        .collect();
-    let dhcp: Vec<String> = dhcp.into_iter().collect();
-    for ids in dhcp.chunks(VALUES) {
-        for set in sets(cx, vec![filter("dhcp-options-id", ids)]).await? {
-            around.dhcp.insert(set.dhcp_options_id().unwrap_or_default().to_owned(), from_api(&set));
+    // One with the API's own options differs from whatever is declared, what a run left or not.
+    let chosen = |v: &&ApiVpc| v.dhcp_options_id().is_some_and(|d| d != DEFAULT);
+    let wanted = vpcs.iter().copied().filter(|v| read.wants("dhcp", &from_tags(v.tags()))).filter(chosen);
+    let wanted: Vec<&ApiVpc> = wanted.collect();
+    dhcp_around(cx, read, &wanted, &mut around).await?;
+    Ok(around)
+}
+
+/// Reads the DHCP options of these networks: all that were made for them, and what else they use.
+async fn dhcp_around(cx: &Context, read: &Read<'_>, vpcs: &[&ApiVpc], around: &mut Around) -> Result<(), ApiError> {
+    let mut own = Vec::new();
+    if let (Selection::Owned { .. }, false) = (&read.selection, vpcs.is_empty()) {
+        own = sets(cx, filters(&read.selection, "dhcp-options-id")).await?;
+    } else {
+        for filters in vpcs.iter().filter_map(|v| made_for(&from_tags(v.tags()))) {
+            own.extend(sets(cx, filters).await?);
         }
     }
-    Ok(around)
+    for vpc in vpcs {
+        let owner = Owner::from_tags(&from_tags(vpc.tags())).map(|o| (o.address, o.generation));
+        let made = |set: &&ApiDhcp| {
+            owner.is_some() && Owner::from_tags(&from_tags(set.tags())).map(|o| (o.address, o.generation)) == owner
+        };
+        if own.iter().filter(made).any(|set| set.dhcp_options_id() != vpc.dhcp_options_id()) {
+            around.left.extend(vpc.vpc_id().map(str::to_owned));
+        }
+    }
+    let known = |id: &String| own.iter().any(|s| s.dhcp_options_id() == Some(id));
+    let used = vpcs.iter().filter_map(|v| v.dhcp_options_id()).map(str::to_owned);
+    let others: BTreeSet<String> = used.filter(|id| !known(id)).collect();
+    let others: Vec<String> = others.into_iter().collect();
+    for ids in others.chunks(VALUES) {
+        own.extend(sets(cx, vec![filter("dhcp-options-id", ids)]).await?);
+    }
+    around.dhcp.extend(own.iter().map(|set| (set.dhcp_options_id().unwrap_or_default().to_owned(), from_api(set))));
+    Ok(())
 }
 
 async fn main_tables(cx: &Context, ids: &[String]) -> Result<Vec<(String, String)>, ApiError> {

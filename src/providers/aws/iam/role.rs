@@ -8,9 +8,13 @@
 //! are not in them, and cost a call a role where they are declared. Single roles are read by calls of their own: the pages
 //! follow a change with a delay. Inline and managed policies are managed whole where
 //! they are declared: what somebody adds by hand is taken away again.
+//!
+//! An instance profile is made, filled, emptied and deleted by calls of their own. One that a run left empty belongs to no role's
+//! list any more: it is found by the role's name in the page of all profiles, and counts as neither there nor gone, so that
+//! the next run fills or deletes it. Deleting the role goes after it too.
 //! API: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration as Time;
 
 use async_trait::async_trait;
@@ -23,6 +27,7 @@ use serde_json::json;
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
+use crate::model::ownership;
 use crate::model::types::{Duration, PolicyDocument};
 use crate::providers::aws::client::Context;
 use crate::providers::aws::ec2::attributes;
@@ -100,7 +105,9 @@ impl Kind for Role {
                     "iam:GetAccountAuthorizationDetails",
                     "iam:GetRole",
                     "iam:GetRolePolicy",
+                    "iam:GetInstanceProfile",
                     "iam:ListAttachedRolePolicies",
+                    "iam:ListInstanceProfiles",
                     "iam:ListInstanceProfilesForRole",
                     "iam:ListRolePolicies",
                 ],
@@ -126,6 +133,7 @@ impl Kind for Role {
                     "iam:CreateInstanceProfile",
                     "iam:AddRoleToInstanceProfile",
                     "iam:RemoveRoleFromInstanceProfile",
+                    "iam:GetInstanceProfile",
                     "iam:DeleteInstanceProfile",
                     "iam:TagRole",
                     "iam:UntagRole",
@@ -137,6 +145,7 @@ impl Kind for Role {
                     "iam:DeleteRolePolicy",
                     "iam:DetachRolePolicy",
                     "iam:RemoveRoleFromInstanceProfile",
+                    "iam:GetInstanceProfile",
                     "iam:DeleteInstanceProfile",
                     "iam:DeleteRole",
                 ],
@@ -186,6 +195,7 @@ impl AwsKind for Role {
                 out.push(found(cx, read, role, tags).await?);
             }
         }
+        mark_left_profiles(cx, &mut out).await?;
         Ok(out)
     }
 
@@ -347,6 +357,8 @@ async fn one(cx: &Context, read: &Read<'_>, name: &str) -> Result<Option<Found<S
     let mut found = found(cx, read, &detail.build(), tags).await?;
     if read.is_brief() {
         found.unread.extend(["policies", "managed_policies", "instance_profile"]);
+    } else if found.spec.instance_profile == Some(false) && left_profile(cx, name).await? {
+        found.spec.instance_profile = None;
     }
     Ok(Some(found))
 }
@@ -464,8 +476,38 @@ async fn add_profile(cx: &Context, name: &str, spec: &Spec, tags: &Tags) -> Resu
     }
 }
 
+/// Looks for profiles that a run left without their role. Such a role's `instance_profile` is neither true nor false, and so
+/// differs from both.
+async fn mark_left_profiles(cx: &Context, roles: &mut [Found<Spec>]) -> Result<(), ApiError> {
+    if !roles.iter().any(|r| r.spec.instance_profile == Some(false)) {
+        return Ok(());
+    }
+    let request = cx.clients.iam.list_instance_profiles().max_items(1000).into_paginator();
+    let pages = cx.pages("iam:ListInstanceProfiles", request.send()).await?;
+    let empty = pages.iter().flat_map(|p| p.instance_profiles()).filter(|p| p.roles().is_empty());
+    let empty: BTreeSet<&str> = empty.map(|p| p.instance_profile_name()).collect();
+    for role in roles.iter_mut().filter(|r| empty.contains(r.id.as_str())) {
+        if left_profile(cx, &role.id).await? {
+            role.spec.instance_profile = None;
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is a profile of this name that has no role and carries our tags.
+async fn left_profile(cx: &Context, name: &str) -> Result<bool, ApiError> {
+    let request = cx.clients.iam.get_instance_profile().instance_profile_name(name);
+    match cx.call("iam:GetInstanceProfile", request.send()).await {
+        Err(e) if e.class == ErrorClass::NotFound => Ok(false),
+        other => Ok(other?.instance_profile().is_some_and(|profile| {
+            profile.roles().is_empty() && profile.tags().iter().any(|t| t.key() == ownership::ADDRESS)
+        })),
+    }
+}
+
 async fn remove_profiles(cx: &Context, name: &str) -> Result<(), ApiError> {
     let iam = &cx.clients.iam;
+    let mut left = true;
     let request = iam.list_instance_profiles_for_role().role_name(name).into_paginator();
     let pages = cx.pages("iam:ListInstanceProfilesForRole", request.send()).await?;
     for profile in pages.iter().flat_map(|p| p.instance_profiles()) {
@@ -474,11 +516,22 @@ async fn remove_profiles(cx: &Context, name: &str) -> Result<(), ApiError> {
         cx.call("iam:RemoveRoleFromInstanceProfile", request.send()).await?;
         // One of another name is somebody else's.
         if profile == name {
-            let request = iam.delete_instance_profile().instance_profile_name(profile);
-            cx.call("iam:DeleteInstanceProfile", request.send()).await?;
+            delete_profile(cx, name).await?;
+            left = false;
         }
     }
+    if left && left_profile(cx, name).await? {
+        delete_profile(cx, name).await?;
+    }
     Ok(())
+}
+
+async fn delete_profile(cx: &Context, name: &str) -> Result<(), ApiError> {
+    let request = cx.clients.iam.delete_instance_profile().instance_profile_name(name);
+    match cx.call("iam:DeleteInstanceProfile", request.send()).await {
+        Err(e) if e.class == ErrorClass::NotFound => Ok(()),
+        other => other.map(|_| ()),
+    }
 }
 
 #[cfg(test)]
