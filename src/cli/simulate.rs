@@ -70,6 +70,14 @@ enum Change {
         /// Address or id
         object: String,
     },
+    /// Make an object fail, as if it had never become usable
+    Fail {
+        /// Address or id
+        object: String,
+        /// The API's reason
+        #[arg(default_value = "by hand")]
+        reason: String,
+    },
     /// Lose a zone: what stands in it fails
     LoseZone {
         /// The zone
@@ -152,6 +160,10 @@ fn carry_out(change: &Change, cloud: &Simulated, main_region: &str) -> Result<St
         Change::Delete { object } => {
             let id = cloud.delete_object(object).map_err(failed)?;
             format!("{object} ({id}) is deleted")
+        }
+        Change::Fail { object, reason } => {
+            let id = cloud.fail(object, reason).map_err(failed)?;
+            format!("{object} ({id}) has failed: {reason}")
         }
         Change::LoseZone { zone } => {
             cloud.lose_zone(zone).map_err(failed)?;

@@ -50,9 +50,9 @@ pub fn stale(plan: &Plan, desired: &Desired, observed: &Observed, account: &str)
         for touched in &action.objects {
             match by_id.get(&(action.kind.as_str(), action.region.as_str(), touched.id.as_str())) {
                 None => add(format!("{} is not there any more", touched.id)),
+                Some(o) if o.fingerprint() == touched.fingerprint => {}
                 Some(o) if o.status == Status::Deleting => add(format!("{} is being deleted", o.id)),
-                Some(o) if o.fingerprint() != touched.fingerprint => add(format!("{} has been changed", o.id)),
-                Some(_) => {}
+                Some(o) => add(format!("{} has been changed", o.id)),
             }
         }
         let known: BTreeSet<&str> = action.objects.iter().map(|o| o.id.as_str()).collect();

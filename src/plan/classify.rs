@@ -61,6 +61,11 @@ impl Decision<'_> {
         self.spec.as_ref().unwrap_or(&self.resource.spec)
     }
 
+    /// Whether there is something to write, or something half made to wait for.
+    pub fn writes(&self) -> bool {
+        !self.changes.is_empty() || self.current.is_some_and(|o| matches!(o.status, Status::Pending(_)))
+    }
+
     /// Whether the object that stands there stays.
     fn keeps(&self) -> bool {
         self.current.is_some() && !matches!(self.verdict, Verdict::Replace(_) | Verdict::Create | Verdict::Absent)
@@ -247,6 +252,10 @@ impl<'a> Decisions<'a> {
         } else if !decision.changes.is_empty() {
             decision.verdict = Verdict::Update;
             decision.reason = update_reason(&decision.changes);
+        }
+        if let (Status::Pending(word), Verdict::Unchanged) = (&object.status, &decision.verdict) {
+            decision.verdict = Verdict::Update;
+            decision.reason = format!("it is not usable yet ({word}), and is waited for");
         }
         if let (Some(before), Verdict::Unchanged | Verdict::Update) = (decision.moved_from, &decision.verdict) {
             decision.verdict = Verdict::Update;

@@ -1,11 +1,11 @@
 //! What goes: objects that are no longer declared, who refers to them, and what must not be touched because of that.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
 use crate::model::Address;
-use crate::model::observed::Object;
+use crate::model::observed::{Object, Status};
 use crate::model::plan::Refusal;
 
 use super::classify::{Decisions, Verdict};
@@ -18,6 +18,8 @@ pub(super) struct Gone<'a> {
     /// Newest first.
     pub objects: Vec<&'a Object>,
     pub forget: bool,
+    /// Whether it is on its way out already, and only waited for.
+    pub finishing: bool,
 }
 
 /// All that goes in the planned stacks.
@@ -32,7 +34,33 @@ pub(super) fn gone<'a>(world: &World<'a>) -> Vec<Gone<'a>> {
             address,
             objects: objects.iter().rev().copied().collect(),
             forget: inputs.desired.forget.contains(*address),
+            finishing: false,
         })
+        .collect()
+}
+
+/// Objects on their way out that must be gone before something else can go, because they still use it.
+pub(super) fn finishing<'a>(
+    world: &World<'a>,
+    decisions: &Decisions<'a>,
+    going: &[&Gone<'a>],
+    users: &Users<'a>,
+) -> Vec<Gone<'a>> {
+    if world.deleting.is_empty() {
+        return Vec::new();
+    }
+    let replaced = decisions.list.iter().filter(|d| matches!(d.verdict, Verdict::Replace(_)));
+    let targets = going.iter().filter(|g| !g.forget).flat_map(|g| g.objects.iter().copied());
+    let targets = targets.chain(replaced.filter_map(|d| d.current));
+    let targets = targets.chain(decisions.list.iter().flat_map(|d| d.leftovers.iter().copied()));
+    let waited: BTreeSet<&str> = targets
+        .flat_map(|target| users.of(target))
+        .filter(|u| !u.loose && u.object.status == Status::Deleting)
+        .map(|u| u.object.id.as_str())
+        .collect();
+    let waited = world.deleting.iter().filter(|o| waited.contains(o.id.as_str()));
+    waited
+        .filter_map(|o| Some(Gone { address: o.address()?, objects: vec![*o], forget: false, finishing: true }))
         .collect()
 }
 
@@ -54,13 +82,14 @@ pub(super) struct Use<'a> {
 impl<'a> Users<'a> {
     pub fn new(world: &'a World<'a>) -> Self {
         let mut by_id: HashMap<&str, Vec<&Object>> = HashMap::new();
+        let all = || world.objects.values().flatten().chain(&world.deleting);
         for object in world.objects.values().flatten() {
             for id in std::iter::once(&object.id).chain(&object.identifiers) {
                 by_id.entry(id).or_default().push(object);
             }
         }
         let mut users: HashMap<(&str, &str), Vec<Use<'_>>> = HashMap::new();
-        for user in world.objects.values().flatten() {
+        for user in all() {
             let Some(kind) = world.inputs.kinds.get(&user.kind) else { continue };
             let loose = |field: &str| kind.facts.loose_refs.contains(&field);
             let mut add = |target: &'a Object, field: &'a str| {

@@ -113,6 +113,8 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     }
     let going: Vec<&Gone<'_>> = gone.iter().filter(|g| !forced.contains_key(g.address)).collect();
     refused.extend(gone::refuse_used(&world, &decisions, &going, &users));
+    let finishing = gone::finishing(&world, &decisions, &going, &users);
+    let going: Vec<&Gone<'_>> = going.into_iter().chain(&finishing).collect();
     assemble(&world, decisions, &gone, &going, &users, &forced, refused)
 }
 

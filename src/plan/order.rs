@@ -85,7 +85,7 @@ impl<'a> Edges<'_, 'a> {
                 }
                 match &d.verdict {
                     Verdict::Create | Verdict::Replace(_) => self.node(address, Operation::Create, None, action),
-                    Verdict::Update | Verdict::Adopt if !d.changes.is_empty() => {
+                    Verdict::Update | Verdict::Adopt if d.writes() => {
                         self.node(address, Operation::Update, d.current, action);
                     }
                     Verdict::Update | Verdict::Adopt | Verdict::Unchanged | Verdict::Absent | Verdict::Held(_) => {}

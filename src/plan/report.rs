@@ -81,7 +81,9 @@ fn declared(world: &World<'_>, d: &Decision<'_>) -> Action {
         notes.push(format!("{} goes: left over from an interrupted replacement", ids.join(", ")));
     }
     if let Some(Status::Pending(word)) = d.current.map(|o| &o.status) {
-        notes.push(format!("the object that is there is not usable yet: {word}"));
+        if !d.changes.is_empty() {
+            notes.push(format!("the object that is there is not usable yet: {word}"));
+        }
     }
     let reason = match action {
         ActionKind::Delete => "left over from an interrupted replacement".to_owned(),
@@ -155,11 +157,13 @@ fn going(world: &World<'_>, gone: &Gone<'_>) -> Action {
     let facts = world.inputs.kinds.get(kind).map(|k| &k.facts);
     let data_bearing = facts.is_some_and(|f| f.data_bearing);
     let (action, reason) = match (gone.forget, world.inputs.destroy) {
+        _ if gone.finishing => (ActionKind::Delete, "on its way out; what it still uses goes after it"),
         (true, _) => (ActionKind::Forget, "no longer declared, and to be left alone"),
         (false, true) => (ActionKind::Delete, "everything is taken down"),
         (false, false) => (ActionKind::Delete, "no longer declared"),
     };
     let impact = match action {
+        ActionKind::Delete if gone.finishing => Impact::None,
         ActionKind::Delete if data_bearing => Impact::LosesData,
         ActionKind::Delete if facts.is_some_and(|f| f.serves) => Impact::Interrupts,
         ActionKind::Delete

@@ -16,6 +16,8 @@ pub(super) struct World<'a> {
     pub moved: HashMap<&'a str, &'a Address>,
     /// Owned objects by present address, in order of generation, without those being deleted.
     pub objects: BTreeMap<&'a Address, Vec<&'a Object>>,
+    /// Owned objects on their way out.
+    pub deleting: Vec<&'a Object>,
     /// Highest generation seen at an address, those being deleted included.
     highest: HashMap<&'a Address, u32>,
     /// Moves whose both ends have objects: (before, now).
@@ -28,6 +30,7 @@ impl<'a> World<'a> {
             inputs,
             moved: if inputs.destroy { HashMap::new() } else { moves(inputs) },
             objects: BTreeMap::new(),
+            deleting: Vec::new(),
             highest: HashMap::new(),
             torn: Vec::new(),
         };
@@ -44,10 +47,13 @@ impl<'a> World<'a> {
             let address = world.moved.get(tagged.as_str()).copied().unwrap_or(tagged);
             let highest = world.highest.entry(address).or_default();
             *highest = (*highest).max(object.generation());
-            if object.status != Status::Deleting {
+            if object.status == Status::Deleting {
+                world.deleting.push(object);
+            } else {
                 world.objects.entry(address).or_default().push(object);
             }
         }
+        world.deleting.sort_by(|a, b| (a.address(), &a.id).cmp(&(b.address(), &b.id)));
         for list in world.objects.values_mut() {
             list.sort_by(|a, b| a.generation().cmp(&b.generation()).then_with(|| a.id.cmp(&b.id)));
         }

@@ -49,6 +49,7 @@ impl Simulated {
 
     /// The spec with references as ids, each of which must be there.
     fn with_ids(
+        &self,
         world: &World,
         kind: &KindDef,
         region: &str,
@@ -57,7 +58,7 @@ impl Simulated {
         operation: &str,
     ) -> Result<Value, ApiError> {
         let mut spec = spec.clone();
-        let mut missing = None;
+        let (mut missing, mut unfit) = (None, None);
         kind.schema.map_refs(&mut spec, &mut |target, value| {
             let id = match &*value {
                 Value::String(address) => match resolved.get(address.as_str()) {
@@ -69,14 +70,19 @@ impl Simulated {
                 },
                 other => other.get("id").and_then(Value::as_str).unwrap_or_default().to_owned(),
             };
-            if world.find(target, region, &id).is_none() {
-                missing.get_or_insert(format!("the {target} '{id}' does not exist"));
+            match world.find(target, region, &id).filter(|o| o.gone_at.is_none()) {
+                None => missing = missing.take().or_else(|| Some(format!("the {target} '{id}' does not exist"))),
+                Some(there) if self.is_pending(world, there) => {
+                    unfit.get_or_insert(format!("the {target} '{id}' is not usable yet"));
+                }
+                Some(_) => {}
             }
             *value = json!({ "id": id });
         });
-        match missing {
-            Some(message) => Err(coded(operation, ErrorClass::Invalid, "InvalidReference.NotFound", &message)),
-            None => Ok(spec),
+        match (missing, unfit) {
+            (Some(message), _) => Err(coded(operation, ErrorClass::Invalid, "InvalidReference.NotFound", &message)),
+            (None, Some(message)) => Err(coded(operation, ErrorClass::Conflict, "IncorrectState", &message)),
+            (None, None) => Ok(spec),
         }
     }
 
@@ -89,7 +95,7 @@ impl Simulated {
             return Ok(self.object(world, there, region));
         }
         self.zone_works(world, kind, region, &request.spec, operation)?;
-        let spec = Self::with_ids(world, kind, region, &request.spec, &request.resolved, operation)?;
+        let spec = self.with_ids(world, kind, region, &request.spec, &request.resolved, operation)?;
         if kind.facts.name_limit > 0 && world.named(kind.name, region, &request.name).is_some() {
             let message = format!("another {} named {} exists already", kind.name, request.name);
             return Err(coded(operation, ErrorClass::Conflict, "AlreadyExists", &message));
@@ -116,6 +122,7 @@ impl Simulated {
             status: Status::Ready,
             version: 1,
             created_at: world.conditions.clock,
+            gone_at: None,
             unseen: self.settings.lag_reads,
         };
         self.describe(kind, &mut stored);
@@ -149,8 +156,16 @@ impl Simulated {
         let zone = self.kinds.get(&stored.kind).and_then(|k| zone(k, &stored.spec));
         match zone.filter(|z| world.conditions.lost_zones.contains(*z)) {
             Some(zone) => Status::Failed(format!("zone {zone} is lost")),
+            None if stored.gone_at.is_some() => Status::Deleting,
+            None if self.is_pending(world, stored) => Status::Pending("pending".to_owned()),
             None => stored.status.clone(),
         }
+    }
+
+    /// Whether it is too new to be used.
+    fn is_pending(&self, world: &World, stored: &Stored) -> bool {
+        let seconds = self.kinds.get(&stored.kind).map_or(0, |k| k.facts.creation_seconds);
+        world.conditions.clock < stored.created_at.saturating_add(u64::from(seconds))
     }
 
     /// The spec as it is now: tags are those that the object has.
@@ -183,19 +198,20 @@ impl Simulated {
         }
     }
 
-    /// Updates: only the fields that the request names, and the owner's tags.
+    /// Updates: only the fields that the request names, and the owner's tags. Returns also when it was made.
     pub(super) fn alter(
         &self,
         world: &mut World,
         request: &UpdateRequest,
         operation: &str,
-    ) -> Result<Object, ApiError> {
+    ) -> Result<(Object, u64), ApiError> {
         let kind = self.kind(&request.object.kind)?;
         let region = &request.object.region;
         self.region_works(world, region, operation)?;
         let desired = &request.desired;
-        let wanted = Self::with_ids(world, kind, region, &desired.spec, &desired.resolved, operation)?;
-        let Some(mut stored) = world.get(kind.name, region, &request.object.id).cloned() else {
+        let wanted = self.with_ids(world, kind, region, &desired.spec, &desired.resolved, operation)?;
+        let there = world.get(kind.name, region, &request.object.id).filter(|o| o.gone_at.is_none());
+        let Some(mut stored) = there.cloned() else {
             return Err(gone(operation, &request.object));
         };
         if let (Value::Object(have), Value::Object(want)) = (&mut stored.spec, &wanted) {
@@ -215,12 +231,13 @@ impl Simulated {
             stored.version += 1;
         }
         self.describe(kind, &mut stored);
-        let object = self.object(world, &stored, region);
+        let (object, made) = (self.object(world, &stored, region), stored.created_at);
         world.put(stored);
-        Ok(object)
+        Ok((object, made))
     }
 
-    /// Deletes, unless something uses it. What is not there is deleted already.
+    /// Deletes, unless something uses it; it is gone when its kind's time has passed. What is not there is deleted
+    /// already.
     pub(super) fn remove(&self, world: &mut World, object: &Object, operation: &str) -> Result<(), ApiError> {
         self.region_works(world, &object.region, operation)?;
         let Some(stored) = world.get(&object.kind, &object.region, &object.id) else { return Ok(()) };
@@ -228,7 +245,13 @@ impl Simulated {
             let message = format!("{} '{}' is still used by {} '{}'", object.kind, object.id, user.kind, user.id);
             return Err(coded(operation, ErrorClass::Conflict, "DependencyViolation", &message));
         }
-        world.remove(&object.kind, &object.region, &object.id);
+        let seconds = self.kind(&object.kind)?.facts.deletion_seconds;
+        if seconds == 0 {
+            world.remove(&object.kind, &object.region, &object.id);
+        } else if stored.gone_at.is_none() {
+            let gone_at = Some(world.conditions.clock.saturating_add(u64::from(seconds)));
+            world.put(Stored { gone_at, ..stored.clone() });
+        }
         Ok(())
     }
 
@@ -236,7 +259,8 @@ impl Simulated {
     pub(super) fn tag(&self, world: &mut World, request: &OwnRequest, operation: &str) -> Result<(), ApiError> {
         let object = &request.object;
         self.region_works(world, &object.region, operation)?;
-        let Some(mut stored) = world.get(&object.kind, &object.region, &object.id).cloned() else {
+        let there = world.get(&object.kind, &object.region, &object.id).filter(|o| o.gone_at.is_none());
+        let Some(mut stored) = there.cloned() else {
             return Err(gone(operation, object));
         };
         stored.tags.retain(|k, _| !k.starts_with(ownership::PREFIX));

@@ -15,7 +15,7 @@ use crate::model::cloud::{
     ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, OwnRequest, ReadRequest, UpdateRequest, Watch,
 };
 use crate::model::kind::KindDef;
-use crate::model::observed::{Lookup, Object};
+use crate::model::observed::{Lookup, Object, Status};
 use crate::model::ownership::{self, hash};
 
 /// Calls so far.
@@ -87,8 +87,7 @@ impl Simulated {
             tokio::task::yield_now().await;
         }
         self.call(operation, |world| {
-            let clock = &mut world.conditions.clock;
-            *clock = (*clock).max(since.saturating_add(u64::from(seconds)));
+            world.pass(since.saturating_add(u64::from(seconds)));
             Ok(())
         })
     }
@@ -139,6 +138,14 @@ fn broken(operation: &str) -> impl Fn(Error) -> ApiError + '_ {
             message = format!("{message}: {source}");
         }
         ApiError::new(operation, ErrorClass::Other, message)
+    }
+}
+
+/// An object whose time of creation has passed.
+fn usable(object: Object) -> Object {
+    match object.status {
+        Status::Pending(_) => Object { status: Status::Ready, ..object },
+        Status::Ready | Status::Failed(_) | Status::Deleting => object,
     }
 }
 
@@ -206,6 +213,7 @@ impl Cloud for Simulated {
         let found = self.store.read(|world| {
             self.region_works(world, &lookup.region, &operation)?;
             let all = world.of_kind(&lookup.what, &lookup.region);
+            let all = all.filter(|o| o.gone_at.is_none());
             Ok(all.filter(|o| tags.iter().all(|(k, v)| o.tags.get(k) == Some(v))).map(|o| o.id.clone()).collect())
         });
         let found: Vec<String> = found.map_err(broken(&operation))??;
@@ -231,20 +239,24 @@ impl Cloud for Simulated {
             Ok((made, since))
         })?;
         let what = format!("the {} to be usable", kind.facts.title);
-        self.pass(since, kind.facts.creation_seconds, &operation, watch, &what).await?;
         fails_after(fault, &operation)?;
-        Ok(made)
+        self.pass(since, kind.facts.creation_seconds, &operation, watch, &what).await?;
+        Ok(usable(made))
     }
 
-    async fn update(&self, request: &UpdateRequest, _: &dyn Watch) -> Result<Object, ApiError> {
+    async fn update(&self, request: &UpdateRequest, watch: &dyn Watch) -> Result<Object, ApiError> {
         let kind = self.kind(&request.object.kind)?;
         let operation = Self::operation(kind, "Modify");
         self.count(&operation, 1);
         let fault = self.fault(FaultCall::Update, &request.object.kind);
         fails_before(fault, &operation)?;
-        let changed = self.call(&operation, |world| self.alter(world, request, &operation))?;
+        let (changed, made) = self.call(&operation, |world| self.alter(world, request, &operation))?;
         fails_after(fault, &operation)?;
-        Ok(changed)
+        if matches!(changed.status, Status::Pending(_)) {
+            let what = format!("the {} to be usable", kind.facts.title);
+            self.pass(made, kind.facts.creation_seconds, &operation, watch, &what).await?;
+        }
+        Ok(usable(changed))
     }
 
     async fn delete(&self, request: &DeleteRequest, watch: &dyn Watch) -> Result<(), ApiError> {
@@ -255,11 +267,13 @@ impl Cloud for Simulated {
         fails_before(fault, &operation)?;
         let since = self.call(&operation, |world| {
             self.remove(world, &request.object, &operation)?;
-            Ok(world.conditions.clock)
+            let going = world.get(&request.object.kind, &request.object.region, &request.object.id);
+            Ok(going.and_then(|o| o.gone_at).unwrap_or(world.conditions.clock))
         })?;
         let what = format!("the {} to be gone", kind.facts.title);
-        self.pass(since, kind.facts.deletion_seconds, &operation, watch, &what).await?;
-        fails_after(fault, &operation)
+        fails_after(fault, &operation)?;
+        let from = since.saturating_sub(u64::from(kind.facts.deletion_seconds));
+        self.pass(from, kind.facts.deletion_seconds, &operation, watch, &what).await
     }
 
     async fn own(&self, request: &OwnRequest) -> Result<(), ApiError> {

@@ -195,6 +195,19 @@ impl Simulated {
         })?
     }
 
+    /// Makes an object fail, as if it had never become usable. Returns its id.
+    ///
+    /// # Errors
+    /// If there is no such object.
+    pub fn fail(&self, target: &str, why: &str) -> Result<String, Error> {
+        self.store.change(|world| {
+            let stored = Stored { status: Status::Failed(why.to_owned()), ..wanted(world, target)?.clone() };
+            let id = stored.id.clone();
+            world.put(stored);
+            Ok(id)
+        })?
+    }
+
     /// Loses a zone: what stands in it fails, and nothing new can be made there.
     ///
     /// # Errors
@@ -266,9 +279,8 @@ impl Simulated {
     /// If the cloud's file can't be written.
     pub fn advance(&self, seconds: u64) -> Result<u64, Error> {
         self.store.change(|world| {
-            let clock = &mut world.conditions.clock;
-            *clock = clock.saturating_add(seconds);
-            Ok::<u64, Error>(*clock)
+            world.pass(world.conditions.clock.saturating_add(seconds));
+            Ok::<u64, Error>(world.conditions.clock)
         })?
     }
 

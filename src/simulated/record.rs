@@ -36,6 +36,9 @@ pub struct Stored {
     pub version: u64,
     /// Virtual time at which it was made, in seconds.
     pub created_at: u64,
+    /// Virtual time at which it is gone, in seconds, once its deletion was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_at: Option<u64>,
     /// Reads that do not see it yet.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unseen: u32,

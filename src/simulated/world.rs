@@ -22,6 +22,8 @@ pub(super) struct World {
     objects: BTreeMap<String, Stored>,
     points: Vec<RecoveryPoint>,
     index: Index,
+    /// Objects on their way out: when they are gone, and their keys.
+    going: BTreeSet<(u64, String)>,
     /// What the running change has replaced.
     before: Before,
 }
@@ -91,6 +93,7 @@ impl World {
             objects: BTreeMap::new(),
             points: Vec::new(),
             index: Index::default(),
+            going: BTreeSet::new(),
             before: Before::default(),
         }
     }
@@ -184,6 +187,17 @@ impl World {
         Some(before)
     }
 
+    /// Lets time pass up to `clock` (never back): what is to be gone by then goes.
+    pub fn pass(&mut self, clock: u64) {
+        let now = &mut self.conditions.clock;
+        *now = (*now).max(clock);
+        let now = *now;
+        while let Some((_, key)) = self.going.first().filter(|(at, _)| *at <= now).cloned() {
+            let before = self.set(&key, None);
+            self.before.objects.entry(key).or_insert(before);
+        }
+    }
+
     /// Adds recovery points after those that there are.
     pub fn add_points(&mut self, points: impl IntoIterator<Item = RecoveryPoint>) {
         self.points.extend(points);
@@ -193,11 +207,17 @@ impl World {
     fn set(&mut self, key: &str, stored: Option<Stored>) -> Option<Stored> {
         let before = self.objects.remove(key);
         if let Some(before) = &before {
+            if let Some(at) = before.gone_at {
+                self.going.remove(&(at, key.to_owned()));
+            }
             for (group, text) in self.entries(before) {
                 self.group(group).take(&text, key);
             }
         }
         if let Some(stored) = stored {
+            if let Some(at) = stored.gone_at {
+                self.going.insert((at, key.to_owned()));
+            }
             for (group, text) in self.entries(&stored) {
                 self.group(group).add(text, key);
             }

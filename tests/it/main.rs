@@ -3,6 +3,7 @@
 
 mod aws;
 mod cli;
+mod crash;
 mod engine;
 mod language;
 mod layers;

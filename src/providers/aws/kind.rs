@@ -1,6 +1,7 @@
 //! The async side of a kind on AWS, typed; [`Handler`] turns it into what the engine calls.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
@@ -16,6 +17,11 @@ use crate::model::observed::{Object, Status};
 use crate::model::ownership::{self, Owner, physical_name};
 use crate::model::types::{Ref, Target};
 use crate::model::value::Map;
+
+/// Longest time until a read shows what was written; the APIs' documentation speaks of seconds.
+const SEEN_WITHIN: Duration = Duration::from_secs(120);
+/// Longest time until an object that was left half made is usable.
+const USABLE_WITHIN: Duration = Duration::from_secs(20 * 60);
 
 /// Tags as the engine handles them.
 pub type Tags = BTreeMap<String, String>;
@@ -399,21 +405,24 @@ fn tag_changes(object: &Object, desired: &CreateRequest) -> (Tags, Vec<String>) 
     (set, remove)
 }
 
-/// Reads an object right after it was written. The APIs are eventually consistent: a new object may not be seen at once.
 /// Whether an object can still be read, other than as one that is going.
 async fn is_there<K: AwsKind>(cx: &Context, id: &str) -> Result<bool, ApiError> {
     let found = K::read(cx, &Read::brief(Selection::Ids(&[id.to_owned()]))).await?;
     Ok(found.iter().any(|f| f.status != Status::Deleting))
 }
 
+/// Reads an object right after it was written, once it is usable. The APIs are eventually consistent: a new object may not
+/// be seen at once; and one that an interrupted run left may still be on its way.
 async fn read_back<K: AwsKind>(cx: &Context, id: &str, watch: &dyn Watch) -> Result<Object, ApiError> {
     let ids = [id.to_owned()];
-    let what = format!("{} {id} to be seen", K::NAME);
-    let found = cx
-        .wait(watch, &what, std::time::Duration::from_secs(120), || async {
-            Ok(K::read(cx, &Read::whole(Selection::Ids(&ids))).await?.into_iter().next())
-        })
-        .await?;
+    let read = || async { Ok(K::read(cx, &Read::whole(Selection::Ids(&ids))).await?.into_iter().next()) };
+    let found = cx.wait(watch, &format!("{} {id} to be seen", K::NAME), SEEN_WITHIN, read).await?;
+    let Status::Pending(_) = found.status else { return object::<K>(cx, found) };
+    let usable = || async { Ok(read().await?.filter(|f| !matches!(f.status, Status::Pending(_)))) };
+    let found = cx.wait(watch, &format!("{} {id} to be usable", K::NAME), USABLE_WITHIN, usable).await?;
+    if let Status::Failed(why) = &found.status {
+        return Err(ApiError::new(K::NAME, ErrorClass::Other, format!("'{id}' never became usable: {why}")));
+    }
     object::<K>(cx, found)
 }
 

@@ -2,9 +2,14 @@
 
 use serde_json::json;
 
-use super::{Place, request};
-use crate::model::cloud::ErrorClass;
+use super::{Place, ZONE, request};
+use crate::model::cloud::{CreateRequest, ErrorClass};
+use crate::model::observed::{Object, Status};
 use crate::simulated::{Fault, FaultCall, FaultWhat};
+
+fn disk(name: &str, net: &Object) -> CreateRequest {
+    request("disk", name, json!({"net": {"id": net.id}, "zone": ZONE}))
+}
 
 /// The class of the error of the first call under a fault, and how many objects there are afterwards.
 async fn create_under(what: &str) -> (ErrorClass, usize) {
@@ -48,7 +53,40 @@ async fn updates_deletions_and_reads_can_fail_as_well() {
     assert_eq!(under("delete", "error").discard(&net).await.unwrap_err().class, ErrorClass::Other);
     assert_eq!(place.open().reads("net").await.len(), 1);
     assert_eq!(under("delete", "lost_answer").discard(&net).await.unwrap_err().class, ErrorClass::Unanswered);
+    assert_eq!(place.open().reads("net").await[0].status, Status::Deleting, "it was heard");
+    place.open().discard(&net).await.unwrap();
     assert!(place.open().reads("net").await.is_empty());
+}
+
+#[tokio::test]
+async fn what_was_left_while_it_was_made_is_pending_is_not_referred_to_and_is_waited_for() {
+    let place = Place::new();
+    let lost = place.with(json!({"faults": [{"operation": "create", "nth": 1, "what": "lost_answer"}]}));
+    assert_eq!(lost.add(&request("net", "n", json!({"cidr": "10.0.0.0/16"}))).await.unwrap_err().class, ErrorClass::Unanswered);
+    let net = place.open().reads("net").await.remove(0);
+    assert_eq!(net.status, Status::Pending("pending".to_owned()));
+    let error = place.open().add(&disk("s", &net)).await.unwrap_err();
+    assert_eq!((error.class, error.code.as_deref()), (ErrorClass::Conflict, Some("IncorrectState")));
+    let changed = place.open().change(&net, "tier", json!(2)).await.unwrap();
+    assert_eq!((changed.status, place.open().reads("net").await[0].status.clone()), (Status::Ready, Status::Ready));
+    place.open().add(&disk("s", &net)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_out_still_keeps_what_it_uses_until_time_has_passed() {
+    let place = Place::new();
+    let net = place.open().net("n").await;
+    let other = place.open().net("m").await;
+    let sub = place.open().add(&disk("s", &net)).await.unwrap();
+    let lost = || place.with(json!({"faults": [{"operation": "delete", "nth": 1, "what": "lost_answer"}]}));
+    place.open().discard(&sub).await.unwrap();
+    lost().discard(&net).await.unwrap_err();
+    let error = place.open().change(&net, "tier", json!(2)).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::NotFound, "what goes can't be changed");
+    assert!(place.open().add(&disk("t", &net)).await.is_err(), "nor referred to");
+    place.open().advance(2).unwrap();
+    let left: Vec<String> = place.open().reads("net").await.into_iter().map(|o| o.id).collect();
+    assert_eq!(left, [other.id]);
 }
 
 #[tokio::test]

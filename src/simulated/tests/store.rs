@@ -26,6 +26,7 @@ fn bucket(name: &str) -> Stored {
         status: Status::Ready,
         version: 1,
         created_at: 7,
+        gone_at: None,
         unseen: 0,
         data: None,
     }

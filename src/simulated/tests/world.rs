@@ -22,6 +22,7 @@ fn stored(kind: &str, region: &str, id: &str, spec: Value) -> Stored {
         status: Status::Ready,
         version: 1,
         created_at: 0,
+        gone_at: None,
         unseen: 0,
         data: None,
     }

@@ -1,0 +1,377 @@
+//! A project whose commands end abruptly where a test wants it.
+//!
+//! A crash is an unwinding out of the run: nothing that was under way goes on, nothing is written after it, and all memory
+//! is gone. What is left is what a killed process leaves: the cloud, the journal, the record.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use saiken::execute::journal::{self, Header, Journal, VERSION};
+use saiken::execute::record::RecordStore;
+use saiken::execute::{self, Counts, Events, Inputs, Report, StepError, StepView};
+use saiken::model::Address;
+use saiken::model::cloud::{
+    ApiError, Cloud, CreateRequest, DeleteRequest, Identity, OwnRequest, ReadRequest, UpdateRequest, Watch,
+};
+use saiken::model::desired::Desired;
+use saiken::model::kind::Kinds;
+use saiken::model::observed::{Lookup, Object};
+use saiken::model::plan::Plan;
+use saiken::simulated::Simulated;
+use saiken::{config, diagnostic, expand, inventory, plan, providers};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+/// The crash on its way up.
+struct Crash;
+
+/// Counts the points of a run, and ends it at one of them.
+#[derive(Debug)]
+struct Points {
+    passed: AtomicU64,
+    end_at: u64,
+}
+
+impl Points {
+    fn point(&self) {
+        if self.passed.fetch_add(1, Ordering::SeqCst) + 1 == self.end_at {
+            resume_unwind(Box::new(Crash));
+        }
+    }
+}
+
+/// A cloud with a point before each call, while it waits, and between its effect and its answer.
+struct Fragile {
+    inner: Simulated,
+    points: Arc<Points>,
+}
+
+struct FragileWatch<'a> {
+    inner: &'a dyn Watch,
+    points: &'a Points,
+}
+
+impl Watch for FragileWatch<'_> {
+    fn waiting(&self, what: &str) {
+        self.points.point();
+        self.inner.waiting(what);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.inner.cancelled()
+    }
+}
+
+impl Fragile {
+    async fn around<T>(&self, call: impl Future<Output = T>) -> T {
+        self.points.point();
+        let answer = call.await;
+        self.points.point();
+        answer
+    }
+}
+
+#[async_trait]
+impl Cloud for Fragile {
+    fn label(&self) -> &'static str {
+        self.inner.label()
+    }
+
+    async fn identity(&self) -> Result<Identity, ApiError> {
+        self.inner.identity().await
+    }
+
+    async fn read_batch(&self, request: &ReadRequest<'_>) -> Result<Vec<Object>, ApiError> {
+        // A read has no effect: one point is enough.
+        self.points.point();
+        self.inner.read_batch(request).await
+    }
+
+    async fn lookup(&self, lookup: &Lookup) -> Result<String, ApiError> {
+        self.points.point();
+        self.inner.lookup(lookup).await
+    }
+
+    async fn create(&self, request: &CreateRequest, watch: &dyn Watch) -> Result<Object, ApiError> {
+        let watch = FragileWatch { inner: watch, points: &self.points };
+        self.around(self.inner.create(request, &watch)).await
+    }
+
+    async fn update(&self, request: &UpdateRequest, watch: &dyn Watch) -> Result<Object, ApiError> {
+        let watch = FragileWatch { inner: watch, points: &self.points };
+        self.around(self.inner.update(request, &watch)).await
+    }
+
+    async fn delete(&self, request: &DeleteRequest, watch: &dyn Watch) -> Result<(), ApiError> {
+        let watch = FragileWatch { inner: watch, points: &self.points };
+        self.around(self.inner.delete(request, &watch)).await
+    }
+
+    async fn own(&self, request: &OwnRequest) -> Result<(), ApiError> {
+        self.around(self.inner.own(request)).await
+    }
+
+    fn calls(&self) -> BTreeMap<String, u64> {
+        self.inner.calls()
+    }
+}
+
+/// Points right after the journal's writes: these are told right after an event is on disk.
+struct AfterWrites(Arc<Points>);
+
+impl Events for AfterWrites {
+    fn started(&self, _: &StepView<'_>) {
+        self.0.point();
+    }
+
+    fn finished(&self, _: &StepView<'_>, _: Duration) {
+        self.0.point();
+    }
+
+    fn failed(&self, _: &StepView<'_>, _: &StepError) {
+        self.0.point();
+    }
+
+    fn skipped(&self, _: &StepView<'_>, _: &Address) {
+        self.0.point();
+    }
+
+    fn counts(&self, _: &Counts) {}
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// It crashed.
+    Crashed,
+    /// It came to its end: what it had planned, and what became of it.
+    Whole(Plan, Box<Report>),
+}
+
+/// A project, what it declares, and its cloud.
+pub struct System {
+    dir: tempfile::TempDir,
+    kinds: Kinds,
+    /// What is declared; tests change it as a user changes files.
+    pub desired: Desired,
+    settings: Value,
+    runtime: tokio::runtime::Runtime,
+    /// Steps at the same time.
+    pub parallelism: usize,
+    runs: AtomicU64,
+    passed: AtomicU64,
+}
+
+impl System {
+    /// The stacks, templates and environments of this repository, in its simulated environment.
+    pub fn reference() -> Self {
+        let dir = folder();
+        for part in ["stacks", "templates", "environments"] {
+            copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join(part), &dir.path().join(part));
+        }
+        let mut system = Self::of(dir, "local");
+        // While all is replaced at once, twice as many stand there.
+        let more = system.desired.resources.values().map(|r| (r.kind.name.to_owned(), json!(1000)));
+        system.settings["quotas"] = more.collect::<serde_json::Map<_, _>>().into();
+        system
+    }
+
+    /// A project of these files; its environment is `test`.
+    pub fn of_files(files: &[(&str, &str)]) -> Self {
+        let dir = folder();
+        for (path, text) in files {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        Self::of(dir, "test")
+    }
+
+    fn of(dir: tempfile::TempDir, environment: &str) -> Self {
+        let kinds = providers::kinds();
+        let (desired, settings) = expanded(dir.path(), environment, &kinds);
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (runs, passed) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { dir, kinds, desired, settings, runtime, parallelism: 1, runs, passed }
+    }
+
+    fn state(&self) -> PathBuf {
+        self.dir.path().join(".saiken")
+    }
+
+    fn own_state(&self) -> PathBuf {
+        self.state().join(&self.desired.environment.name)
+    }
+
+    /// The cloud, opened anew, as each command does.
+    pub fn cloud(&self) -> Simulated {
+        Simulated::open(&self.state(), &self.desired.environment, &self.settings, self.kinds.clone()).unwrap()
+    }
+
+    /// Keeps cloud, journal and record as they are now.
+    pub fn keep(&self) -> tempfile::TempDir {
+        let kept = folder();
+        copy(&self.state(), kept.path());
+        kept
+    }
+
+    /// Puts back what was kept.
+    pub fn put_back(&self, kept: &tempfile::TempDir) {
+        let _ = std::fs::remove_dir_all(self.state());
+        copy(kept.path(), &self.state());
+    }
+
+    /// Plans and applies as the command does. `crash_at` is the point at which it ends abruptly, from 1.
+    pub fn run(&self, destroy: bool, crash_at: Option<u64>) -> Ended {
+        let points = Arc::new(Points { passed: AtomicU64::new(0), end_at: crash_at.unwrap_or(u64::MAX) });
+        let ended = catch_unwind(AssertUnwindSafe(|| self.runtime.block_on(self.command(destroy, &points))));
+        self.passed.store(points.passed.load(Ordering::SeqCst), Ordering::SeqCst);
+        match ended {
+            Ok((plan, report)) => Ended::Whole(plan, Box::new(report)),
+            Err(crash) if crash.is::<Crash>() => Ended::Crashed,
+            Err(other) => resume_unwind(other),
+        }
+    }
+
+    /// How many points the last run passed.
+    pub fn points(&self) -> u64 {
+        self.passed.load(Ordering::SeqCst)
+    }
+
+    async fn command(&self, destroy: bool, points: &Arc<Points>) -> (Plan, Report) {
+        let number = self.runs.fetch_add(1, Ordering::SeqCst);
+        let cloud: Arc<dyn Cloud> = Arc::new(Fragile { inner: self.cloud(), points: Arc::clone(points) });
+        let (record, _) = RecordStore::open(&self.own_state());
+        let options = inventory::Options { deep: false, parallelism: self.parallelism };
+        let known = record.record();
+        let observed = inventory::collect(&*cloud, &self.desired, &self.kinds, known.as_ref(), &options).await;
+        let plan = plan::plan(&plan::Inputs {
+            desired: &self.desired,
+            observed: &observed,
+            record: known.as_ref(),
+            kinds: &self.kinds,
+            id: &format!("plan-{number}"),
+            now: "2026-11-23T00:00:00Z",
+            version: "test",
+            account: "000000000000",
+            stacks: &[],
+            destroy,
+        });
+        if plan.steps.is_empty() {
+            return (plan, Report::default());
+        }
+        let header = Header {
+            version: VERSION,
+            apply: format!("{number:08}"),
+            plan: plan.id.clone(),
+            who: "test@test".to_owned(),
+            command: "apply".to_owned(),
+            commit: None,
+            started_at: "2026-11-23T00:00:00Z".to_owned(),
+        };
+        let journal = Journal::create(&self.own_state(), header).unwrap();
+        let report = execute::run(Inputs {
+            plan: &plan,
+            saved: false,
+            desired: &self.desired,
+            observed: &observed,
+            kinds: &self.kinds,
+            cloud,
+            account: "000000000000",
+            journal: Arc::new(journal),
+            record: Arc::new(record),
+            parallelism: self.parallelism,
+            cancel: CancellationToken::new(),
+            hard: CancellationToken::new(),
+            events: Arc::new(AfterWrites(Arc::clone(points))),
+        })
+        .await;
+        (plan, report)
+    }
+
+    /// Runs the command; everything must succeed.
+    #[track_caller]
+    pub fn succeed(&self, destroy: bool) {
+        match self.run(destroy, None) {
+            Ended::Whole(plan, report) => {
+                assert!(plan.refused.is_empty() && plan.held.is_empty(), "{:#?} {:#?}", plan.refused, plan.held);
+                assert!(report.succeeded(), "{:#?}", report.failed);
+            }
+            Ended::Crashed => panic!("it crashed by itself"),
+        }
+    }
+
+    /// Ids by address, and by `(not owned)` for what has no owner. What is on its way out is left out.
+    pub fn ids(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for line in self.cloud().list("").unwrap().into_iter().filter(|l| l.status != "deleting") {
+            let address = line.address.unwrap_or_else(|| "(not owned)".to_owned());
+            ids.entry(address).or_default().insert(line.id);
+        }
+        ids
+    }
+
+    /// Addresses of objects that hold data.
+    pub fn data_bearing(&self) -> BTreeSet<String> {
+        let bearing = |r: &&saiken::model::desired::Resource| r.kind.facts.data_bearing;
+        self.desired.resources.values().filter(bearing).map(|r| r.address.to_string()).collect()
+    }
+
+    /// The cloud is exactly what is declared: one object an address, none without owner, and nothing to do.
+    #[track_caller]
+    pub fn converged(&self, destroyed: bool, when: &str) {
+        let ids = self.ids();
+        let several: Vec<_> = ids.iter().filter(|(_, ids)| ids.len() != 1).collect();
+        assert!(several.is_empty(), "{when}: not exactly one object: {several:?}");
+        let declared: BTreeSet<String> =
+            self.desired.resources.keys().filter(|_| !destroyed).map(ToString::to_string).collect();
+        assert_eq!(ids.keys().cloned().collect::<BTreeSet<_>>(), declared, "{when}");
+        match self.run(destroyed, None) {
+            Ended::Whole(plan, _) => assert!(plan.is_empty(), "{when}: {:#?} {:#?}", plan.actions, plan.held),
+            Ended::Crashed => panic!("it crashed by itself"),
+        }
+    }
+
+    /// All journals can be read, the interrupted ones too.
+    #[track_caller]
+    pub fn journals_are_whole(&self) {
+        for path in journal::list(&self.own_state()).unwrap() {
+            journal::read(&path).unwrap();
+        }
+    }
+}
+
+/// A folder in memory where there is one: these tests write much, and what a disk does is not their subject.
+fn folder() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).into_iter().flatten() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to.join(entry.file_name()));
+        } else {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+fn expanded(root: &Path, environment: &str, kinds: &Kinds) -> (Desired, Value) {
+    let loaded = config::load(root, environment);
+    let mut diagnostics = loaded.diagnostics;
+    let project = loaded.project.unwrap_or_else(|| panic!("{}", diagnostic::render(&diagnostics, &loaded.files, false)));
+    let (desired, more) = expand::expand(&project, &loaded.files, kinds);
+    diagnostics.extend(more);
+    match desired {
+        Some(desired) if !diagnostics.has_errors() => (desired, project.simulated),
+        _ => panic!("{}", diagnostic::render(&diagnostics, &loaded.files, false)),
+    }
+}

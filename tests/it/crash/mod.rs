@@ -1,0 +1,6 @@
+//! The promise "kill it at any moment and run it again", on the simulated cloud: every point of every command.
+
+mod harness;
+mod points;
+
+use harness::{Ended, System};

@@ -1,0 +1,118 @@
+//! Every point of apply, update, replacement and destroy of the reference system: before each call, while it waits,
+//! between effect and answer, and after each write of the journal.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::{Ended, System};
+
+/// What happens after the system was set up, and what the command is.
+struct Scenario {
+    name: &'static str,
+    /// Brings the system to where the command begins.
+    before: fn(&mut System),
+    /// The command takes everything down.
+    destroy: bool,
+    /// Whether objects that hold data are replaced on purpose.
+    replaces: bool,
+}
+
+/// Nothing is there.
+fn nothing(_: &mut System) {}
+
+/// All is there.
+fn standing(system: &mut System) {
+    system.succeed(false);
+}
+
+/// All is there, and every resource that has tags gets another one.
+fn changed(system: &mut System) {
+    system.succeed(false);
+    for resource in system.desired.resources.values_mut() {
+        if resource.kind.schema.field("tags").is_some() {
+            resource.spec["tags"]["Changed"] = json!("yes");
+        }
+    }
+}
+
+/// All is there and has failed, so that all is replaced.
+fn failed(system: &mut System) {
+    system.succeed(false);
+    let cloud = system.cloud();
+    for address in system.desired.resources.keys() {
+        cloud.fail(address.as_str(), "by the test").unwrap();
+    }
+}
+
+/// Tries every point of a scenario; returns how many.
+fn every_point(scenario: &Scenario, parallelism: usize) -> u64 {
+    let mut system = System::reference();
+    system.parallelism = parallelism;
+    (scenario.before)(&mut system);
+    let kept = system.keep();
+    let before = system.ids();
+    let mut point = 0;
+    loop {
+        point += 1;
+        system.put_back(&kept);
+        match system.run(scenario.destroy, Some(point)) {
+            Ended::Crashed => {}
+            Ended::Whole(plan, report) => {
+                assert!(report.succeeded() && !plan.steps.is_empty(), "{:#?}", report.failed);
+                assert_eq!(system.points(), point - 1, "the run ended before its last point");
+                return point - 1;
+            }
+        }
+        let when = format!("{}, {parallelism} at a time, crash at point {point}", scenario.name);
+        system.journals_are_whole();
+        again(&system, scenario.destroy, &when);
+        system.converged(scenario.destroy, &when);
+        if !scenario.replaces && !scenario.destroy {
+            let after = system.ids();
+            let kept = |address: &&String| before.get(*address).is_none_or(|ids| after.get(*address) == Some(ids));
+            let lost: BTreeSet<&String> = before.keys().filter(|a| !kept(a)).collect();
+            assert!(lost.is_empty(), "{when}: made anew: {lost:?}");
+        }
+    }
+}
+
+/// The same command again, which must now succeed.
+#[track_caller]
+fn again(system: &System, destroy: bool, when: &str) {
+    match system.run(destroy, None) {
+        Ended::Whole(plan, report) => {
+            assert!(plan.refused.is_empty() && plan.held.is_empty(), "{when}: {:#?} {:#?}", plan.refused, plan.held);
+            assert!(report.succeeded(), "{when}: {:#?}", report.failed);
+        }
+        Ended::Crashed => panic!("{when}: it crashed by itself"),
+    }
+}
+
+fn survives(scenario: &Scenario) {
+    for parallelism in [1, 16] {
+        let points = every_point(scenario, parallelism);
+        println!("{}: {points} crash points, {parallelism} steps at a time", scenario.name);
+        assert!(points > 3 * System::reference().desired.resources.len() as u64, "every step has at least three");
+    }
+}
+
+#[test]
+fn a_crash_at_any_point_of_an_apply_leaves_no_orphan_and_no_duplicate() {
+    survives(&Scenario { name: "apply", before: nothing, destroy: false, replaces: false });
+}
+
+#[test]
+fn a_crash_at_any_point_of_an_update_is_made_good_without_making_anything_anew() {
+    survives(&Scenario { name: "update", before: changed, destroy: false, replaces: false });
+}
+
+#[test]
+fn a_crash_at_any_point_of_the_replacement_of_everything_is_made_good() {
+    survives(&Scenario { name: "replace", before: failed, destroy: false, replaces: true });
+}
+
+#[test]
+fn a_crash_at_any_point_of_a_destroy_leaves_nothing_in_the_end() {
+    survives(&Scenario { name: "destroy", before: standing, destroy: true, replaces: false });
+}
