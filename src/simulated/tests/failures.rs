@@ -62,7 +62,10 @@ async fn updates_deletions_and_reads_can_fail_as_well() {
 async fn what_was_left_while_it_was_made_is_pending_is_not_referred_to_and_is_waited_for() {
     let place = Place::new();
     let lost = place.with(json!({"faults": [{"operation": "create", "nth": 1, "what": "lost_answer"}]}));
-    assert_eq!(lost.add(&request("net", "n", json!({"cidr": "10.0.0.0/16"}))).await.unwrap_err().class, ErrorClass::Unanswered);
+    assert_eq!(
+        lost.add(&request("net", "n", json!({"cidr": "10.0.0.0/16"}))).await.unwrap_err().class,
+        ErrorClass::Unanswered
+    );
     let net = place.open().reads("net").await.remove(0);
     assert_eq!(net.status, Status::Pending("pending".to_owned()));
     let error = place.open().add(&disk("s", &net)).await.unwrap_err();

@@ -4,6 +4,7 @@ mod autoscaling_group;
 mod calls;
 mod instance;
 mod key;
+mod kill;
 mod launch_template;
 mod log_group;
 mod network;

@@ -367,7 +367,8 @@ fn copy(from: &Path, to: &Path) {
 fn expanded(root: &Path, environment: &str, kinds: &Kinds) -> (Desired, Value) {
     let loaded = config::load(root, environment);
     let mut diagnostics = loaded.diagnostics;
-    let project = loaded.project.unwrap_or_else(|| panic!("{}", diagnostic::render(&diagnostics, &loaded.files, false)));
+    let project =
+        loaded.project.unwrap_or_else(|| panic!("{}", diagnostic::render(&diagnostics, &loaded.files, false)));
     let (desired, more) = expand::expand(&project, &loaded.files, kinds);
     diagnostics.extend(more);
     match desired {
