@@ -9,6 +9,7 @@ No request may be under way when a server is copied.
 """
 
 import gc
+import io
 import json
 import logging
 import os
@@ -17,6 +18,7 @@ import socket
 import sys
 import threading
 import time
+from urllib.parse import parse_qs
 
 from moto.core.base_backend import BackendDict
 from moto.ec2.models.dhcp_options import DHCPOptionsSetBackend
@@ -65,6 +67,40 @@ def improve():
     VPCBackend.delete_vpc = delete_without_options
     # Its tags as they are, not as they were when it was made.
     LaunchTemplate.tags = property(lambda self: self.get_tags(), lambda self, tags: None)
+
+
+answered = {}
+
+
+def by_token(environ, start_response):
+    """A call of EC2 with a client token that was made before gets the answer that it got, and has no further effect."""
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    body = environ["wsgi.input"].read(length) if length < 1_000_000 else b""
+    if length < 1_000_000:
+        environ["wsgi.input"] = io.BytesIO(body)
+    form = parse_qs(body.decode(errors="replace"))
+    token = form.get("ClientToken", [""])[0]
+    if not token or environ["REQUEST_METHOD"] != "POST":
+        return moto(environ, start_response)
+    key = (environ["HTTP_AUTHORIZATION"].split("/")[2], form["Action"][0], token)
+    if key not in answered:
+        head = []
+
+        def start(status, headers, exc_info=None):
+            head[:] = [status, headers]
+            return start_response(status, headers, exc_info)
+
+        content = b"".join(moto(environ, start))
+        if head[0].startswith("200"):
+            answered[key] = (body, head, content)
+        return [content]
+    same, head, content = answered[key]
+    if same != body:
+        text = b"<Response><Errors><Error><Code>IdempotentParameterMismatch</Code></Error></Errors></Response>"
+        start_response("400 Bad Request", [("Content-Length", str(len(text)))])
+        return [text]
+    start_response(*head)
+    return [content]
 
 
 def listen():
@@ -136,7 +172,7 @@ def application(environ, start_response):
     elif path == "/tests/end":
         os._exit(0)
     else:
-        return moto(environ, start_response)
+        return by_token(environ, start_response)
     start_response("200 OK", [("Content-Length", str(len(text)))])
     return [text.encode()]
 

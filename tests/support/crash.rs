@@ -1,5 +1,5 @@
 //! A kind, killed at every request that it makes: each time the same command, run again by a program that remembers nothing,
-//! must bring about what a run without a crash does.
+//! must bring about what a run without a crash does. And with the answer of each request lost, while the program goes on.
 //!
 //! The server is copied before each crash, so that each starts from the same state. What is compared at the end is the
 //! emulator's own count of everything that it holds, tagged or not, beside what saiken reads.
@@ -43,6 +43,13 @@ struct World {
 enum End {
     Report(Box<Report>),
     Crash,
+}
+
+/// One run of a program: what it found, what it planned, how it ended.
+struct Run {
+    standing: Standing,
+    plan: Plan,
+    end: End,
 }
 
 /// What stands on a server: ids by address and kind.
@@ -111,27 +118,26 @@ impl Bench {
     /// Tries all points of one change; gives the requests of a run without a crash, and the number of points tried.
     fn operation(&self, base: &World, what: &str, kind: ActionKind, desired: &Desired) -> (usize, usize) {
         let whole = base.copy();
-        let before = self.standing(&whole, desired);
-        let plan = self.plan(&whole, desired);
+        let crash = Crash::at(None);
+        let Run { plan, standing: before, end } = self.run(&whole, desired, &crash);
         let actions: Vec<_> = plan.actions.iter().map(|a| (a.address.as_str(), a.action)).collect();
         assert_eq!(actions, [(IT, kind)], "{what} of {} is one action", self.case.kind);
-        let crash = Crash::at(None);
-        if let End::Report(report) = self.run(&whole, desired, &crash) {
+        if let End::Report(report) = end {
             assert!(report.succeeded(), "{what} without a crash: {:#?}", report.failed);
         }
-        self.unchanged(&whole, desired, what);
-        let (census, after) = (whole.moto.census(), self.standing(&whole, desired));
+        let after = self.unchanged(&whole, desired, what);
+        let census = whole.moto.census();
         let asked = crash.asked();
         let points = points(&asked, std::env::var_os(EVERY).is_some());
         for point in &points {
             let label = format!("{} {what}, {:?} {}", self.case.kind, point.side, asked[point.request]);
             let label = format!("{label} (request {} of {})", point.request + 1, asked.len());
             let world = base.copy();
-            let ended = self.run(&world, desired, &Crash::at(Some(*point)));
-            assert!(matches!(ended, End::Crash), "{label}: the run did not come to this request");
-            let crashed = self.standing(&world, desired);
-            self.again(&world, desired, &label);
-            let standing = self.standing(&world, desired);
+            let end = self.run(&world, desired, &Crash::at(Some(*point))).end;
+            let crashes = point.side != Side::Lost;
+            assert_eq!(matches!(end, End::Crash), crashes, "{label}: the run did not come to this request");
+            let crashed = self.again(&world, desired);
+            let standing = self.unchanged(&world, desired, &label);
             self.same_objects(kind, (&before, &crashed, &standing), &label);
             let shape = |s: &Standing| s.iter().map(|(k, v)| (k.clone(), v.len())).collect::<Vec<_>>();
             assert_eq!(shape(&standing), shape(&after), "{label}: what stands at each address");
@@ -175,47 +181,38 @@ impl Bench {
         }
     }
 
-    /// Runs the same command again until there is nothing to do: twice at most.
-    fn again(&self, world: &World, desired: &Desired, label: &str) {
-        for _ in 0..2 {
-            match self.run(world, desired, &Crash::at(None)) {
-                End::Report(report) if report.succeeded() => break,
-                End::Report(_) | End::Crash => {}
+    /// Runs the same command again until it gets through, twice at most; what stood there before.
+    fn again(&self, world: &World, desired: &Desired) -> Standing {
+        let first = self.run(world, desired, &Crash::at(None));
+        match first.end {
+            End::Report(report) if report.succeeded() => {}
+            End::Report(_) | End::Crash => {
+                self.run(world, desired, &Crash::at(None));
             }
         }
-        self.unchanged(world, desired, label);
+        first.standing
     }
 
-    fn unchanged(&self, world: &World, desired: &Desired, label: &str) {
-        let plan = self.plan(world, desired);
-        assert!(
-            plan.is_empty(),
-            "{label}: the plan is not empty: {:#?} {:#?} {:#?}",
-            plan.actions,
-            plan.held,
-            plan.refused
-        );
+    /// A plan must be empty; what stands there.
+    fn unchanged(&self, world: &World, desired: &Desired, label: &str) -> Standing {
+        let runtime = runtime();
+        let (record, _) = RecordStore::open(world.state.path());
+        let observed = runtime.block_on(async {
+            let cloud = Aws::connect(&settings(world, &Crash::at(None))).await;
+            self.inventory(&cloud, desired, &record).await
+        });
+        let plan = plan_of(&self.kinds, desired, &observed, record.record().as_ref(), false);
+        let all = (&plan.actions, &plan.held, &plan.refused);
+        assert!(plan.is_empty(), "{label}: the plan is not empty: {all:#?}");
+        standing(&observed)
     }
 
     fn settle(&self, world: &World, desired: &Desired) {
-        match self.run(world, desired, &Crash::at(None)) {
+        match self.run(world, desired, &Crash::at(None)).end {
             End::Report(report) => assert!(report.succeeded(), "{:#?}", report.failed),
             End::Crash => unreachable!("no crash was asked for"),
         }
         self.unchanged(world, desired, "before the crashes");
-    }
-
-    fn plan(&self, world: &World, desired: &Desired) -> Plan {
-        let (record, _) = RecordStore::open(world.state.path());
-        let (_, observed) = self.observe(world, desired, &record);
-        plan_of(&self.kinds, desired, &observed, record.record().as_ref(), false)
-    }
-
-    fn observe(&self, world: &World, desired: &Desired, record: &RecordStore) -> (tokio::runtime::Runtime, Observed) {
-        let runtime = runtime();
-        let cloud: Arc<dyn Cloud> = Arc::new(runtime.block_on(Aws::connect(&settings(world, &Crash::at(None)))));
-        let observed = runtime.block_on(self.inventory(&*cloud, desired, record));
-        (runtime, observed)
     }
 
     async fn inventory(&self, cloud: &dyn Cloud, desired: &Desired, record: &RecordStore) -> Observed {
@@ -225,40 +222,40 @@ impl Bench {
         observed
     }
 
-    fn standing(&self, world: &World, desired: &Desired) -> Standing {
-        let (record, _) = RecordStore::open(world.state.path());
-        let (_, observed) = self.observe(world, desired, &record);
-        let mut standing = Standing::new();
-        for (address, objects) in observed.by_address() {
-            for object in objects {
-                standing.entry((address.to_string(), object.kind.clone())).or_default().insert(object.id.clone());
-            }
-        }
-        standing
-    }
-
     /// One program from its start to its end: reads, plans, applies. Only the requests of the apply are counted.
-    fn run(&self, world: &World, desired: &Desired, crash: &Arc<Crash>) -> End {
+    fn run(&self, world: &World, desired: &Desired, crash: &Arc<Crash>) -> Run {
         let runtime = runtime();
-        let end = runtime.block_on(async {
+        let run = runtime.block_on(async {
             let cloud: Arc<dyn Cloud> = Arc::new(Aws::connect(&settings(world, crash)).await);
             let (record, _) = RecordStore::open(world.state.path());
             let observed = self.inventory(&*cloud, desired, &record).await;
             let plan = plan_of(&self.kinds, desired, &observed, record.record().as_ref(), false);
             crash.arm();
-            let run = execute(&self.kinds, cloud, world.state.path(), record, (desired, &observed, &plan));
+            let apply = execute(&self.kinds, cloud, world.state.path(), record, (desired, &observed, &plan));
             let either = async {
                 tokio::select! {
-                    report = run => End::Report(Box::new(report)),
+                    report = apply => End::Report(Box::new(report)),
                     () = crash.happened() => End::Crash,
                 }
             };
-            tokio::time::timeout(LONGEST, either).await.unwrap_or_else(|_| panic!("stuck after {:?}", crash.asked()))
+            let end = tokio::time::timeout(LONGEST, either).await;
+            let end = end.unwrap_or_else(|_| panic!("stuck after {:?}", crash.asked()));
+            Run { standing: standing(&observed), plan, end }
         });
         // What the disk was told before the crash gets there.
         runtime.shutdown_timeout(Duration::from_secs(5));
-        end
+        run
     }
+}
+
+fn standing(observed: &Observed) -> Standing {
+    let mut standing = Standing::new();
+    for (address, objects) in observed.by_address() {
+        for object in objects {
+            standing.entry((address.to_string(), object.kind.clone())).or_default().insert(object.id.clone());
+        }
+    }
+    standing
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -270,7 +267,7 @@ fn settings(world: &World, crash: &Arc<Crash>) -> saiken::providers::aws::client
     saiken::providers::aws::client::Settings { http: Some(crash.client()), poll, ..world.moto.settings(REGION) }
 }
 
-/// The points to try: both sides of every request. A crash between two requests that only read is the same as one after the
+/// The points to try: both sides of every request, and a lost answer to each that writes. A crash between two requests that only read is the same as one after the
 /// second of them, so of reads in a row only the last one counts, unless `every`.
 fn points(asked: &[String], every: bool) -> Vec<Point> {
     let mut points = Vec::new();
@@ -278,6 +275,9 @@ fn points(asked: &[String], every: bool) -> Vec<Point> {
         let last = asked.get(request + 1).is_none_or(|next| !is_read(next));
         if every || !is_read(operation) || last {
             points.extend([Side::Before, Side::After].map(|side| Point { request, side }));
+        }
+        if !is_read(operation) {
+            points.push(Point { request, side: Side::Lost });
         }
     }
     points

@@ -1,4 +1,5 @@
-//! An HTTP client that ends the world at a chosen request: before it reaches the server, or after, when the answer is lost.
+//! An HTTP client that ends the world at a chosen request: before it reaches the server, or after, when the answer is lost. Or it
+//! only loses the answer.
 //!
 //! From the crash on no request gets an answer and none goes out; whoever runs the program sees [`Crash::happened`] and
 //! drops it. What had gone out before reaches the server, as it would from a process that was killed.
@@ -11,6 +12,7 @@ use aws_smithy_runtime_api::client::http::{
     HttpClient as _, HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 
 /// Which side of a request a crash is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub enum Side {
     Before,
     /// The server has done what was asked, and its answer is lost.
     After,
+    /// As after, but the program goes on: it sees a broken connection.
+    Lost,
 }
 
 /// A point at which a program can end.
@@ -120,6 +124,10 @@ impl HttpConnector for Connector {
             .await;
             if crash.happened.load(Ordering::SeqCst) || crash.is_at(number, Side::After) {
                 crash.end().await;
+            }
+            if crash.is_at(number, Side::Lost) {
+                let broken = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "the answer is lost");
+                return Err(ConnectorError::io(broken.into()));
             }
             answer.unwrap()
         })

@@ -2,6 +2,8 @@
 //!
 //! Credentials and endpoints come from the SDK's normal chain (`AWS_PROFILE`, `AWS_ENDPOINT_URL`, …).
 
+#[cfg(test)]
+mod again;
 pub mod autoscaling;
 pub mod client;
 pub mod ec2;
@@ -12,6 +14,7 @@ pub mod kms;
 mod limit;
 pub mod logs;
 mod lookup;
+mod retry;
 #[cfg(test)]
 mod script;
 mod tagging;

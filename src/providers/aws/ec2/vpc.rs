@@ -10,7 +10,6 @@
 //! API: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVpc.html>
 
 use std::collections::BTreeMap;
-use std::time::Duration as Time;
 
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{ResourceType, Tenancy, Vpc as ApiVpc, VpcAttributeName, VpcState};
@@ -25,8 +24,10 @@ use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacem
 use crate::model::observed::{Object, Status};
 use crate::model::types::{Cidr, Duration};
 use crate::model::value::is_unknown_text;
-use crate::providers::aws::client::Context;
-use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
+use crate::providers::aws::client::{Context, Look};
+use crate::providers::aws::kind::{
+    AwsKind, Create, Delete, Found, Read, SEEN_WITHIN, Selection, Tags, Update, create_once,
+};
 use crate::providers::aws::words::words;
 
 /// The kind `vpc`.
@@ -270,7 +271,8 @@ impl AwsKind for Vpc {
 
     async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
         let spec = want.spec;
-        let request = cx
+        let once = cx.once();
+        let request = once
             .ec2()
             .create_vpc()
             .cidr_block(spec.cidr.as_str())
@@ -278,12 +280,19 @@ impl AwsKind for Vpc {
             .set_ipv6_cidr_block_network_border_group(spec.ipv6_border_group.clone())
             .set_instance_tenancy(spec.tenancy.map(|t| Tenancy::from(t.api())))
             .tag_specifications(tag_specification(ResourceType::Vpc, want.tags));
-        let answer = cx.call("ec2:CreateVpc", request.send()).await?;
-        let id = answer.vpc().and_then(ApiVpc::vpc_id).unwrap_or_default().to_owned();
-        cx.wait(want.watch, "the network to be available", Time::from_secs(120), || async {
+        let call = async {
+            let answer = once.call("ec2:CreateVpc", request.send()).await?;
+            Ok(answer.vpc().and_then(ApiVpc::vpc_id).unwrap_or_default().to_owned())
+        };
+        let id = create_once::<Self>(cx, want, None, call).await?;
+        cx.wait(want.watch, &format!("{id} to be available"), SEEN_WITHIN, || async {
             let vpc = live(cx, &id).await?;
-            let usable = |v: &ApiVpc| v.state() == Some(&VpcState::Available);
-            Ok(vpc.filter(|v| usable(v) && (spec.ipv6 != Some(true) || parts::ipv6(v).is_some())).map(|_| ()))
+            let now = vpc.as_ref().and_then(ApiVpc::state);
+            let usable = now == Some(&VpcState::Available);
+            if usable && spec.ipv6 == Some(true) && vpc.as_ref().and_then(parts::ipv6).is_none() {
+                return Ok(Look::not(Some("without its IPv6 block")));
+            }
+            Ok(Look::when(usable, now.map(VpcState::as_str)))
         })
         .await?;
         settle(cx, &id, want, |field| field != "ipv6" && field != "ipv6_border_group").await?;

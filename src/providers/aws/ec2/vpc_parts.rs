@@ -14,12 +14,14 @@ use super::{filters, from_tags, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass, Watch};
 use crate::model::ownership::{self, Owner};
 use crate::model::types::{Cidr, Duration};
-use crate::providers::aws::client::Context;
+use crate::providers::aws::client::{Context, Look};
 use crate::providers::aws::kind::{Read, Selection, Tags};
 
 /// Most values of one filter
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Filter.html>).
 const VALUES: usize = 200;
+/// Longest time until an IPv6 block has come or gone.
+const BLOCK_WITHIN: Time = Time::from_secs(300);
 /// The id that stands for the API's own DHCP options in a call.
 const DEFAULT: &str = "default";
 
@@ -145,8 +147,19 @@ pub(super) async fn settle_cidrs(cx: &Context, vpc: &ApiVpc, wanted: &[Cidr]) ->
     let have = secondary(vpc)?;
     let id = vpc.vpc_id().unwrap_or_default();
     for cidr in wanted.iter().filter(|c| !have.contains(c)) {
-        let request = cx.ec2().associate_vpc_cidr_block().vpc_id(id).cidr_block(cidr.as_str());
-        cx.call("ec2:AssociateVpcCidrBlock", request.send()).await?;
+        let once = cx.once();
+        let request = once.ec2().associate_vpc_cidr_block().vpc_id(id).cidr_block(cidr.as_str());
+        match once.call("ec2:AssociateVpcCidrBlock", request.send()).await {
+            // The answer is lost: a second call would be refused, or add the range twice.
+            Err(e) if e.class == ErrorClass::Unanswered => {
+                let vpc = live(cx, id).await?;
+                let there = vpc.as_ref().map(secondary).transpose()?.is_some_and(|all| all.contains(cidr));
+                if !there {
+                    return Err(e);
+                }
+            }
+            other => drop(other?),
+        }
     }
     for cidr in have.iter().filter(|c| !wanted.contains(c)) {
         let all = vpc.cidr_block_association_set().iter();
@@ -172,22 +185,31 @@ pub(super) async fn settle_ipv6(cx: &Context, vpc: &ApiVpc, spec: &Spec, watch: 
         .is_some_and(|b| spec.ipv6_border_group.as_deref().is_none_or(|group| b.network_border_group() == Some(group)));
     if let Some(association) = there.and_then(|b| b.association_id()).filter(|_| !wanted || !fits) {
         disassociate(cx, association).await?;
-        cx.wait(watch, "the IPv6 block to be gone", Time::from_secs(300), || async {
-            Ok(live(cx, id).await?.is_none_or(|v| ipv6(&v).is_none()).then_some(()))
+        cx.wait(watch, &format!("the IPv6 block of {id} to be gone"), BLOCK_WITHIN, || async {
+            let vpc = live(cx, id).await?;
+            let block = vpc.as_ref().and_then(ipv6);
+            Ok(Look::when(block.is_none(), block.and_then(|b| b.ipv6_cidr_block())))
         })
         .await?;
     }
     if wanted && !fits {
-        let request = cx
+        let once = cx.once();
+        let request = once
             .ec2()
             .associate_vpc_cidr_block()
             .vpc_id(id)
             .amazon_provided_ipv6_cidr_block(true)
             .set_ipv6_cidr_block_network_border_group(spec.ipv6_border_group.clone());
-        cx.call("ec2:AssociateVpcCidrBlock", request.send()).await?;
-        cx.wait(watch, "the IPv6 block", Time::from_secs(300), || async {
+        match once.call("ec2:AssociateVpcCidrBlock", request.send()).await {
+            // The answer is lost: the block comes, or does not.
+            Err(e) if e.class == ErrorClass::Unanswered && live(cx, id).await?.as_ref().and_then(ipv6).is_some() => {}
+            other => drop(other?),
+        }
+        cx.wait(watch, &format!("the IPv6 block of {id}"), BLOCK_WITHIN, || async {
             let vpc = live(cx, id).await?;
-            Ok(vpc.as_ref().and_then(ipv6).and_then(|b| b.ipv6_cidr_block()).map(|_| ()))
+            let block = vpc.as_ref().and_then(ipv6);
+            let there = block.is_some_and(|b| b.ipv6_cidr_block().is_some());
+            Ok(Look::when(there, Some("no block yet")))
         })
         .await?;
     }
@@ -269,12 +291,13 @@ pub(super) async fn settle_dhcp(cx: &Context, vpc: &ApiVpc, wanted: &Dhcp, tags:
     let id = match own.iter().find(|s| from_api(s) == *wanted).and_then(|s| s.dhcp_options_id()) {
         Some(id) => id.to_owned(),
         None => {
-            let request = cx
+            let once = cx.once();
+            let request = once
                 .ec2()
                 .create_dhcp_options()
                 .set_dhcp_configurations(Some(to_api(wanted)))
                 .tag_specifications(tag_specification(ResourceType::DhcpOptions, tags));
-            let answer = cx.call("ec2:CreateDhcpOptions", request.send()).await?;
+            let answer = once.call("ec2:CreateDhcpOptions", request.send()).await?;
             answer.dhcp_options().and_then(ApiDhcp::dhcp_options_id).unwrap_or_default().to_owned()
         }
     };

@@ -15,7 +15,6 @@
 //! API: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration as Time;
 
 use async_trait::async_trait;
 use aws_sdk_iam::types::{EntityType, PolicyDetail, RoleDetail, Tag};
@@ -29,9 +28,11 @@ use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacem
 use crate::model::observed::{Object, Status};
 use crate::model::ownership;
 use crate::model::types::{Duration, PolicyDocument};
-use crate::providers::aws::client::Context;
+use crate::providers::aws::client::{Context, Look};
 use crate::providers::aws::ec2::attributes;
-use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
+use crate::providers::aws::kind::{
+    AwsKind, Create, Delete, Found, Read, SEEN_WITHIN, Selection, Tags, Update, create_once,
+};
 
 /// The kind `role`.
 pub struct Role;
@@ -202,7 +203,10 @@ impl AwsKind for Role {
     async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
         let (iam, spec) = (&cx.clients.iam, want.spec);
         let name = spec.name.as_deref().unwrap_or(want.name);
-        let request = iam
+        let once = cx.once();
+        let request = once
+            .clients
+            .iam
             .create_role()
             .role_name(name)
             .assume_role_policy_document(spec.trust.to_json())
@@ -211,18 +215,25 @@ impl AwsKind for Role {
             .set_max_session_duration(session(spec))
             .set_permissions_boundary(spec.permissions_boundary.clone().filter(|b| !b.is_empty()))
             .set_tags(Some(to_tags(want.tags)?));
-        cx.call("iam:CreateRole", request.send()).await?;
+        let call = async {
+            once.call("iam:CreateRole", request.send()).await?;
+            Ok(name.to_owned())
+        };
+        create_once::<Self>(cx, want, Some(name), call).await?;
         settle_policies(cx, name, spec, None).await?;
         if spec.instance_profile == Some(true) {
             add_profile(cx, name, spec, want.tags).await?;
-            let what = "the instance profile to be seen";
-            cx.wait(want.watch, what, Time::from_secs(120), || async {
+            let what = format!("the instance profile {name} to be seen with its role");
+            cx.wait(want.watch, &what, SEEN_WITHIN, || async {
                 let answer = cx
                     .call("iam:GetInstanceProfile", iam.get_instance_profile().instance_profile_name(name).send())
                     .await;
                 match answer {
-                    Ok(answer) => Ok(answer.instance_profile().filter(|p| !p.roles().is_empty()).map(|_| ())),
-                    Err(e) if e.class == ErrorClass::NotFound => Ok(None),
+                    Ok(answer) => {
+                        let full = answer.instance_profile().is_some_and(|p| !p.roles().is_empty());
+                        Ok(Look::when(full, Some("without its role")))
+                    }
+                    Err(e) if e.class == ErrorClass::NotFound => Ok(Look::not(None)),
                     Err(e) => Err(e),
                 }
             })
