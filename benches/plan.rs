@@ -213,6 +213,7 @@ impl System {
             desired: &self.desired,
             observed: &self.observed,
             record: None,
+            interrupted: None,
             kinds: &self.kinds,
             id: "bench",
             now: "2026-01-01T00:00:00Z",

@@ -31,9 +31,9 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
     declared.check_stacks(&arguments.stacks)?;
     let saved = arguments.plan.as_deref().map(read).transpose()?;
     let approval = Approval { yes: arguments.yes, saved: saved.is_some() };
-    let live = Live::connect(declared, shell).await?;
+    let mut live = Live::connect(declared, shell).await?;
     let _lock = lock(&live).await?;
-    live.tell_interrupted(shell);
+    live.look_back();
     let observed = live.observe(false, global, shell).await;
     let plan = match saved {
         Some(plan) => plan,

@@ -22,9 +22,9 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -> Result<u8, Failure> {
     let declared = Declared::load(global, shell)?;
-    let live = Live::connect(declared, shell).await?;
+    let mut live = Live::connect(declared, shell).await?;
     let _lock = lock(&live).await?;
-    live.tell_interrupted(shell);
+    live.look_back();
     let observed = live.observe(false, global, shell).await;
     let plan = live.plan(&observed, &PlanOptions { stacks: &arguments.stacks, destroy: true })?;
     show_before(&plan, global, shell);

@@ -9,6 +9,7 @@ use super::shell::Shell;
 use super::{Format, Global};
 use crate::config::{self, Project};
 use crate::execute::journal;
+use crate::execute::journal::resume::{self, Unfinished};
 use crate::execute::record::RecordStore;
 use crate::expand;
 use crate::inventory;
@@ -17,12 +18,15 @@ use crate::model::desired::Desired;
 use crate::model::environment::{Environment, Provider};
 use crate::model::kind::Kinds;
 use crate::model::observed::Observed;
-use crate::model::plan::Plan;
+use crate::model::plan::{Interrupted, Plan};
 use crate::model::record::Record;
 use crate::plan::{self, Inputs};
 use crate::providers::{self, aws};
 use crate::render;
 use crate::simulated::Simulated;
+
+/// So many applies are looked back for calls without answer: services forget their tokens after a day or sooner.
+const LOOKED_BACK: usize = 20;
 
 /// The files of an environment, expanded.
 pub(crate) struct Declared {
@@ -125,6 +129,10 @@ pub(crate) struct Live {
     pub record: Arc<RecordStore>,
     /// What was last applied, as it was when the run began.
     pub known: Option<Record>,
+    /// What earlier applies left open.
+    pub unfinished: Unfinished,
+    /// The last apply, if it was interrupted.
+    pub interrupted: Option<Interrupted>,
 }
 
 /// What a plan is limited to.
@@ -164,14 +172,31 @@ impl Live {
         if let Some(warning) = warning {
             shell.say(&format!("warning: {warning}"));
         }
-        Ok(Self { account: identity.account, cloud, declared, record: Arc::new(record), known })
+        Ok(Self {
+            account: identity.account,
+            cloud,
+            declared,
+            record: Arc::new(record),
+            known,
+            unfinished: Unfinished::default(),
+            interrupted: None,
+        })
+    }
+
+    /// Looks back at what earlier applies left open. A writer does so under its lock: an apply that still runs looks like
+    /// an interrupted one.
+    pub fn look_back(&mut self) {
+        let histories = journal::recent(&self.declared.state(), LOOKED_BACK).unwrap_or_default();
+        self.unfinished = resume::unfinished(&histories);
+        self.interrupted = histories.first().and_then(resume::interrupted);
     }
 
     /// Reads the cloud. What can't be read is part of the answer.
     pub async fn observe(&self, deep: bool, global: &Global, shell: &Shell) -> Observed {
         let declared = &self.declared;
         let spinner = super::progress::spinner(shell, "reading the cloud");
-        let options = inventory::Options { deep, parallelism: usize::from(global.parallelism) };
+        let options =
+            inventory::Options { deep, parallelism: usize::from(global.parallelism), unsure: self.unfinished.unsure() };
         let record = self.record.record();
         let (cloud, desired) = (&*self.cloud, &declared.desired);
         let observed = inventory::collect(cloud, desired, &declared.kinds, record.as_ref(), &options).await;
@@ -206,6 +231,7 @@ impl Live {
             desired: &declared.desired,
             observed,
             record: self.known.as_ref(),
+            interrupted: self.interrupted.as_ref(),
             kinds: &declared.kinds,
             id: &uuid::Uuid::now_v7().to_string(),
             now: &jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -221,20 +247,6 @@ impl Live {
         self.record.refresh(plan, &self.declared.desired, observed);
         if let Err(e) = self.record.save() {
             shell.say(&format!("warning: the last-applied record can't be written ({e}); plans still work"));
-        }
-    }
-
-    /// Says that the last apply was interrupted, if it was.
-    pub fn tell_interrupted(&self, shell: &Shell) {
-        let folder = self.declared.state();
-        let last = journal::list(&folder).ok().and_then(|all| all.last().cloned());
-        let interrupted = journal::interrupted(&folder).unwrap_or_default();
-        for one in interrupted.iter().filter(|i| last.as_ref() == Some(&i.path)) {
-            let unsure: Vec<String> = one.unsure.iter().map(|s| s.address.to_string()).collect();
-            let at = if unsure.is_empty() { String::new() } else { format!(" at {}", unsure.join(", ")) };
-            let (command, who, since) = (&one.header.command, &one.header.who, &one.header.started_at);
-            shell
-                .say(&format!("note: `{command}` of {who}, {since}, was interrupted{at}; what is there is read again"));
         }
     }
 }

@@ -30,8 +30,8 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -> Result<u8, Failure> {
     let declared = Declared::load(global, shell)?;
     declared.check_stacks(&arguments.stacks)?;
-    let live = Live::connect(declared, shell).await?;
-    live.tell_interrupted(shell);
+    let mut live = Live::connect(declared, shell).await?;
+    live.look_back();
     let observed = live.observe(arguments.deep, global, shell).await;
     let plan = live.plan(&observed, &PlanOptions { stacks: &arguments.stacks, destroy: false })?;
     show_plan(&plan, global, shell);

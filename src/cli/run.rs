@@ -101,6 +101,7 @@ async fn execute(
         saved: approval.saved,
         desired: &declared.desired,
         observed,
+        unfinished: &live.unfinished,
         kinds: &declared.kinds,
         cloud: Arc::clone(&live.cloud),
         account: &live.account,

@@ -22,6 +22,7 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
+use self::journal::resume::Unfinished;
 use self::journal::{Event, Journal, Outcome};
 use self::record::RecordStore;
 use self::spec::Secrets;
@@ -47,6 +48,8 @@ pub struct Inputs<'a> {
     pub desired: &'a Desired,
     /// What is there: the inventory that the plan was made from, or for a saved plan a new one.
     pub observed: &'a Observed,
+    /// What earlier applies left open, by their journals.
+    pub unfinished: &'a Unfinished,
     /// All kinds.
     pub kinds: &'a Kinds,
     /// The cloud.
@@ -125,12 +128,17 @@ fn refusals(inputs: &Inputs<'_>) -> Vec<Stale> {
 }
 
 fn planned(plan: &Plan) -> Vec<Event> {
-    let event = |(step, s): (usize, &crate::model::plan::Step)| Event::Planned {
-        step,
-        address: s.address.clone(),
-        kind: plan.actions.get(s.action).map(|a| a.kind.clone()).unwrap_or_default(),
-        operation: s.operation,
-        object: s.object.clone(),
+    let event = |(step, s): (usize, &crate::model::plan::Step)| {
+        let action = plan.actions.get(s.action);
+        let touched = action.and_then(|a| a.objects.iter().find(|o| Some(&o.id) == s.object.as_ref()));
+        Event::Planned {
+            step,
+            address: s.address.clone(),
+            kind: action.map(|a| a.kind.clone()).unwrap_or_default(),
+            operation: s.operation,
+            object: s.object.clone(),
+            generation: touched.map_or(action.map_or(0, |a| a.generation), |o| o.generation),
+        }
     };
     plan.steps.iter().enumerate().map(event).collect()
 }

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::Inputs;
-use super::journal::Event;
+use super::journal::{Asked, Event};
 use super::report::{Events, Failure, Report, StepError, StepView};
 use super::spec::Secrets;
 use super::world::World;
 use crate::model::Address;
-use crate::model::cloud::{ApiError, Cloud, ErrorClass, Watch};
+use crate::model::cloud::{ApiError, Cloud, CreateRequest, ErrorClass, Watch};
 use crate::model::observed::Object;
-use crate::model::ownership::Owner;
+use crate::model::ownership::{self, Owner};
 use crate::model::plan::{Action, Operation, Step};
 
 /// How long a call may still answer after a hard stop: an answer is worth more than a second.
@@ -72,7 +72,7 @@ impl<'a> Runner<'a> {
                 match inputs.plan.actions.get(step.action) {
                     Some(action) => tokio::select! {
                         biased;
-                        called = self.call(step, action, view) => called,
+                        called = self.call(index, action, view) => called,
                         () = self.given_up() => Err(StepError::Api(ApiError::new(
                             "Ctrl-C",
                             ErrorClass::Cancelled,
@@ -109,13 +109,15 @@ impl<'a> Runner<'a> {
     }
 
     /// Makes the call of a step and takes its result in; returns the object's id.
-    async fn call(&self, step: &Step, action: &Action, view: StepView<'_>) -> Result<Option<String>, StepError> {
+    async fn call(&self, number: usize, action: &Action, view: StepView<'_>) -> Result<Option<String>, StepError> {
+        let step = &self.inputs.plan.steps[number];
         let cloud: &dyn Cloud = &*self.inputs.cloud;
         let watch = StepWatch { view, events: &*self.inputs.events, hard: &self.inputs.hard };
         let not_called = StepError::NotCalled;
         match step.operation {
             Operation::Create => {
-                let request = self.world().create_request(action).map_err(not_called)?;
+                let mut request = self.world().create_request(action).map_err(not_called)?;
+                self.announce(number, &mut request).await?;
                 let object = cloud.create(&request, &watch).await.map_err(StepError::Api)?;
                 Ok(Some(self.written(action, &request.owner, object)))
             }
@@ -148,6 +150,20 @@ impl<'a> Runner<'a> {
                 Ok(self.gone(step, action))
             }
         }
+    }
+
+    /// Writes down the token of a creating call before it is made. If an earlier call for the same has had no answer, its
+    /// token is used again: should it have made the object, this call gives that one.
+    async fn announce(&self, step: usize, request: &mut CreateRequest) -> Result<(), StepError> {
+        let (address, generation) = (&request.owner.address, request.owner.generation);
+        let digest = digest(request);
+        let earlier = self.inputs.unfinished.creates.get(address).filter(|c| c.generation == generation);
+        if let Some(earlier) = earlier.filter(|c| c.asked.digest == digest) {
+            request.token.clone_from(&earlier.asked.token);
+        }
+        let asked = Asked { token: request.token.clone(), digest };
+        let written = self.inputs.journal.append(&[Event::Requested { step, asked }]).await;
+        written.map_err(|e| StepError::NotCalled(e.to_string()))
     }
 
     fn written(&self, action: &Action, owner: &Owner, object: Object) -> String {
@@ -189,6 +205,14 @@ impl<'a> Runner<'a> {
             }
         }
     }
+}
+
+/// Digest of all that a creating call asks for, and of what it refers to.
+fn digest(request: &CreateRequest) -> String {
+    let CreateRequest { kind, region, spec, owner, tags, name, token: _, resolved } = request;
+    let ids: Vec<&str> = resolved.values().map(|r| r.id.as_str()).collect();
+    let all = serde_json::json!([kind, region, spec, owner.tags(), tags, name, ids]);
+    ownership::value_hash(&all, 32)
 }
 
 fn failed(step: usize, error: &StepError, milliseconds: u64) -> Event {

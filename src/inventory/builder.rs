@@ -9,7 +9,7 @@ use crate::model::Address;
 use crate::model::desired::Desired;
 use crate::model::environment::Environment;
 use crate::model::kind::{KindDef, Kinds, Scope};
-use crate::model::observed::{Lookup, Object, Status};
+use crate::model::observed::{Lookup, Object, Status, Unsure};
 use crate::model::record::Record;
 use crate::model::schema::Type;
 
@@ -67,6 +67,31 @@ pub(super) fn unseen(
     }
     batches.retain(|(kind, region), _| !unobserved.contains_key(&((*kind).to_owned(), (*region).to_owned())));
     batches.into_iter().map(|((kind, region), adopt)| Batch { kind, region: region.to_owned(), adopt }).collect()
+}
+
+/// Kinds to read again: those of objects that may have been made and that no answer held, where the answers came.
+pub(super) fn late(
+    unsure: &[Unsure],
+    objects: &[Object],
+    desired: &Desired,
+    kinds: &Kinds,
+    unobserved: &BTreeMap<(String, String), String>,
+) -> Vec<Batch> {
+    if unsure.is_empty() {
+        return Vec::new();
+    }
+    let mut seen: HashMap<(&str, &Address), u32> = HashMap::new();
+    for object in objects {
+        if let Some(address) = object.address() {
+            let newest = seen.entry((&object.kind, address)).or_default();
+            *newest = (*newest).max(object.generation());
+        }
+    }
+    let missing = |u: &&Unsure| seen.get(&(u.kind.as_str(), &u.address)).is_none_or(|newest| *newest < u.generation);
+    let missing: BTreeSet<&str> = unsure.iter().filter(missing).map(|u| u.kind.as_str()).collect();
+    let mut batches = batches(desired, kinds);
+    batches.retain(|b| missing.contains(b.kind) && !unobserved.contains_key(&(b.kind.to_owned(), b.region.clone())));
+    batches
 }
 
 /// The main region first, then the environment's others and any that a resource names.

@@ -9,16 +9,19 @@ use super::builder::{self, Batch};
 use crate::model::cloud::{ApiError, Cloud, ReadRequest};
 use crate::model::desired::Desired;
 use crate::model::kind::Kinds;
-use crate::model::observed::{Object, Observed};
+use crate::model::observed::{Object, Observed, Unsure};
 use crate::model::record::Record;
 
 /// How to read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Read every field of every object.
     pub deep: bool,
-    /// Batches under way at once.
+    /// Batches under way at once; at least 1.
     pub parallelism: usize,
+    /// Objects that an interrupted apply may have made a moment ago: as long as they are not seen, their kinds are read
+    /// again, up to the cloud's [`crate::model::cloud::Lag`].
+    pub unsure: Vec<Unsure>,
 }
 
 /// Reads everything that a plan needs. A failed read is recorded, never guessed.
@@ -67,6 +70,17 @@ pub async fn collect(
     let unseen = builder::unseen(record, &objects, desired, kinds, &observed.unobserved);
     if !unseen.is_empty() {
         let again = stream::iter(unseen).map(read).buffer_unordered(at_once).collect().await;
+        take(again, &mut objects, &mut observed);
+    }
+    let lag = cloud.lag();
+    for _ in 0..lag.looks {
+        let late = builder::late(&options.unsure, &objects, desired, kinds, &observed.unobserved);
+        if late.is_empty() {
+            break;
+        }
+        tracing::info!(kinds = late.len(), "looking again for what an interrupted apply may have made");
+        tokio::time::sleep(lag.pause).await;
+        let again = stream::iter(late).map(read).buffer_unordered(at_once).collect().await;
         take(again, &mut objects, &mut observed);
     }
     observed.objects = builder::build(objects, environment, kinds, &adopt);

@@ -218,7 +218,7 @@ fn desired(resources: &[(&str, &str, Value)]) -> Desired {
 }
 
 fn read(cloud: &Memory, desired: &Desired, parallelism: usize) -> Observed {
-    let options = Options { deep: false, parallelism };
+    let options = Options { deep: false, parallelism, unsure: Vec::new() };
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(collect(
         cloud,
         desired,
@@ -369,7 +369,7 @@ fn what_was_just_made_and_is_not_listed_yet_is_read_by_its_id_and_what_is_gone_c
             (a("s/gone"), applied("server", "i-9")),
         ]),
     };
-    let options = Options { deep: false, parallelism: 1 };
+    let options = Options { deep: false, parallelism: 1, unsure: Vec::new() };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let observed = runtime.block_on(collect(&cloud, &wanted, &kinds(), Some(&record), &options));
     assert_eq!(observed.objects.iter().map(|o| o.id.as_str()).collect::<Vec<_>>(), ["n-1", "n-2"]);

@@ -3,6 +3,7 @@
 //! Providers work on trees; how a kind's spec becomes API calls is its own file's business.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -187,6 +188,23 @@ impl Watch for Unwatched {
     fn waiting(&self, _: &str) {}
 }
 
+/// How long a read may not show yet what was written: so often, with this pause between, it pays to look again. A cloud
+/// whose reads show everything at once has no lag.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Looks after the first one.
+    pub looks: u32,
+    /// Between two looks.
+    pub pause: Duration,
+}
+
+impl Lag {
+    /// After this time every read shows it.
+    pub fn longest(self) -> Duration {
+        self.pause * self.looks
+    }
+}
+
 /// A cloud.
 #[async_trait]
 pub trait Cloud: Send + Sync {
@@ -234,6 +252,11 @@ pub trait Cloud: Send + Sync {
     /// # Errors
     /// If the call fails.
     async fn own(&self, request: &OwnRequest) -> Result<(), ApiError>;
+
+    /// How long a read may not show yet what was written.
+    fn lag(&self) -> Lag {
+        Lag::default()
+    }
 
     /// API calls made so far, by `service:Operation`.
     fn calls(&self) -> BTreeMap<String, u64>;

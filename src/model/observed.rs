@@ -70,6 +70,17 @@ impl Object {
     }
 }
 
+/// An object that a call without answer may have made a moment ago.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsure {
+    /// Its address.
+    pub address: Address,
+    /// Its kind.
+    pub kind: String,
+    /// Its generation.
+    pub generation: u32,
+}
+
 /// A question to the cloud whose answer the plan needs: an image, or an object that is not owned, by tags.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Lookup {

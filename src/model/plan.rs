@@ -152,6 +152,19 @@ pub enum Operation {
     Disown,
 }
 
+impl Operation {
+    /// The words for people; programs see the names of the variants.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Own => "take over",
+            Self::Disown => "let go",
+        }
+    }
+}
+
 /// A step: an operation on one address, after others. A step's number is its place in [`Plan::steps`], and every number
 /// in `after` is smaller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,6 +218,64 @@ pub enum DriftKind {
     Appeared,
 }
 
+/// An apply that did not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interrupted {
+    /// Its id.
+    pub apply: String,
+    /// `user@host`.
+    pub who: String,
+    /// The command.
+    pub command: String,
+    /// When it began, RFC 3339 in UTC.
+    pub started_at: String,
+    /// What was under way.
+    pub steps: Vec<InterruptedStep>,
+}
+
+/// A step that was under way when an apply was interrupted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterruptedStep {
+    /// The resource.
+    pub address: Address,
+    /// Its kind.
+    pub kind: String,
+    /// What was done.
+    pub operation: Operation,
+    /// Id of the object, if there was one already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+    /// What became of it, as the plan found it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Found>,
+}
+
+/// What an interrupted step left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// It has had its whole effect.
+    Done,
+    /// It has had a part of its effect.
+    HalfDone,
+    /// It has had no effect.
+    NotDone,
+    /// Its kind could not be read.
+    Unread,
+}
+
+impl Found {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::HalfDone => "half done",
+            Self::NotDone => "not done",
+            Self::Unread => "not known: it could not be read",
+        }
+    }
+}
+
 /// A plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -232,6 +303,9 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// How: in an order that respects every reference.
     pub steps: Vec<Step>,
+    /// The last apply, if it was interrupted, and what was found of it: only while its journal is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupted: Option<Interrupted>,
     /// What was changed outside.
     pub drift: Vec<Drift>,
     /// What is not planned.

@@ -8,6 +8,7 @@
 //! | `classify` | what happens to each declared resource, in the order of references |
 //! | `gone` | what goes, who refers to it, and what is held because of that |
 //! | `drift` | what was changed outside, and who caused a difference |
+//! | `interrupted` | what an interrupted apply has left |
 //! | `report` | the actions as the plan shows them: reason, impact, changes |
 //! | `order` | the steps |
 //! | `mask` | that no secret is in any of it |
@@ -17,6 +18,7 @@ mod classify;
 mod diff;
 mod drift;
 mod gone;
+mod interrupted;
 mod mask;
 mod order;
 mod report;
@@ -35,7 +37,7 @@ use crate::model::Address;
 use crate::model::desired::{Desired, Resource};
 use crate::model::kind::Kinds;
 use crate::model::observed::Observed;
-use crate::model::plan::{ActionKind, FORMAT, Held, Plan, Refusal, Summary};
+use crate::model::plan::{ActionKind, FORMAT, Held, Interrupted, Plan, Refusal, Summary};
 use crate::model::record::Record;
 use crate::model::value;
 
@@ -53,6 +55,8 @@ pub struct Inputs<'a> {
     pub observed: &'a Observed,
     /// What was last applied, if that is known: only for telling the user's changes from drift.
     pub record: Option<&'a Record>,
+    /// The last apply, if it was interrupted: only for saying what was found of it.
+    pub interrupted: Option<&'a Interrupted>,
     /// All kinds, also of objects that are no longer declared.
     pub kinds: &'a Kinds,
     /// Unique id of the plan.
@@ -212,6 +216,7 @@ fn assemble<'a>(
         stacks: inputs.stacks.to_vec(),
         destroy: inputs.destroy,
         outputs: outputs(world, &decisions, &secrets),
+        interrupted: interrupted::found(world, &decisions),
         actions,
         steps,
         drift,

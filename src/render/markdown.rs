@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::plan::{Action, FieldChange, Impact, Plan};
+use crate::model::plan::{Action, FieldChange, Found, Impact, Plan};
 
 use super::view;
 
@@ -86,7 +86,22 @@ fn changes(out: &mut String, changes: &[FieldChange]) {
     let _ = writeln!(out, "{fence}diff\n{body}{fence}");
 }
 
+/// What became of an apply that did not come to its end.
+fn interrupted(out: &mut String, plan: &Plan) {
+    let Some(told) = &plan.interrupted else { return };
+    let _ = writeln!(out, "\n### Interrupted\n\n{}", escape(&view::interrupted(told)));
+    if !told.steps.is_empty() {
+        out.push_str("\n| | Kind | Address | Found |\n|---|---|---|---|\n");
+    }
+    for step in &told.steps {
+        let (kind, address) = (escape(&step.kind), escape(step.address.as_str()));
+        let found = step.found.map_or("", Found::words);
+        let _ = writeln!(out, "| {} | {kind} | {address} | {found} |", step.operation.word());
+    }
+}
+
 fn sections(out: &mut String, plan: &Plan) {
+    interrupted(out, plan);
     drifted(out, plan);
     held(out, plan);
     let losing: Vec<&Action> = plan.actions.iter().filter(|a| a.impact == Impact::LosesData).collect();

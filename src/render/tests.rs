@@ -7,7 +7,8 @@ use super::{json, markdown, text};
 use crate::model::Address;
 use crate::model::environment::Provider;
 use crate::model::plan::{
-    Action, ActionKind, Cause, Drift, DriftKind, FORMAT, FieldChange, Held, Impact, Plan, Refusal, Summary, Touched,
+    Action, ActionKind, Cause, Drift, DriftKind, FORMAT, FieldChange, Found, Held, Impact, Interrupted,
+    InterruptedStep, Operation, Plan, Refusal, Summary, Touched,
 };
 use crate::model::value::token;
 
@@ -63,6 +64,19 @@ fn sample() -> Plan {
             action("servers/web", ActionKind::Update, "`user_data` differs", vec![text]),
         ],
         steps: Vec::new(),
+        interrupted: Some(Interrupted {
+            apply: "1".into(),
+            who: "hanako@build".into(),
+            command: "saiken apply".into(),
+            started_at: "2026-01-01T00:00:00Z".into(),
+            steps: vec![InterruptedStep {
+                address: a("network/app"),
+                kind: "subnet".into(),
+                operation: Operation::Create,
+                object: None,
+                found: Some(Found::NotDone),
+            }],
+        }),
         drift: vec![Drift {
             address: a("servers/web"),
             kind: "server".into(),
@@ -99,6 +113,10 @@ servers
         -echo one
         +echo two
          exit
+
+Interrupted
+  `saiken apply` of hanako@build, 2026-01-01T00:00:00Z, has not ended; under way were:
+  create     subnet  network/app  not done
 
 Changed outside saiken
   changed   server  servers/web

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
-use crate::model::plan::{Action, ActionKind, Drift, FieldChange, Impact, Plan};
+use crate::model::plan::{Action, ActionKind, Drift, FieldChange, Found, Impact, Plan};
 
 use super::view;
 
@@ -42,6 +42,7 @@ pub fn plan(plan: &Plan, options: &TextOptions) -> String {
         }
         page.action(action, plan);
     }
+    page.interrupted(plan);
     page.drift(plan);
     page.held(plan);
     page.loses_data(plan);
@@ -175,6 +176,18 @@ impl Page {
         for line in lines {
             let style = style(if line.starts_with('+') { ActionKind::Create } else { ActionKind::Delete });
             self.line(&format!("        {}", view::trim(line, self.width.saturating_sub(8))), style);
+        }
+    }
+
+    /// What became of an apply that did not come to its end.
+    fn interrupted(&mut self, plan: &Plan) {
+        let Some(told) = &plan.interrupted else { return };
+        self.line("\nInterrupted", bold());
+        self.wrapped("  ", &view::interrupted(told));
+        for step in &told.steps {
+            let found = step.found.map_or("", Found::words);
+            let operation = view::pad(step.operation.word(), 9);
+            self.plain(&format!("  {operation}  {}  {}  {found}", step.kind, step.address));
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::model::environment::Provider;
-use crate::model::plan::{ActionKind, DriftKind, FieldChange, Plan};
+use crate::model::plan::{ActionKind, DriftKind, FieldChange, Interrupted, Plan};
 use crate::model::value::readable;
 
 /// The sign before an action.
@@ -28,6 +28,15 @@ pub(super) fn drifted(kind: DriftKind) -> &'static str {
         DriftKind::Deleted => "deleted",
         DriftKind::Appeared => "appeared",
     }
+}
+
+/// Which apply did not come to its end. Whether it still runs, only its lock tells.
+pub(super) fn interrupted(told: &Interrupted) -> String {
+    let at = match told.steps.len() {
+        0 => "nothing was under way",
+        _ => "under way were:",
+    };
+    format!("`{}` of {}, {}, has not ended; {at}", told.command, told.who, told.started_at)
 }
 
 /// The label of a simulated cloud, with a space before it.

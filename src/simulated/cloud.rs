@@ -12,7 +12,8 @@ use super::record::Stored;
 use super::world::World;
 use super::{Error, Simulated};
 use crate::model::cloud::{
-    ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, OwnRequest, ReadRequest, UpdateRequest, Watch,
+    ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, Lag, OwnRequest, ReadRequest, UpdateRequest,
+    Watch,
 };
 use crate::model::kind::KindDef;
 use crate::model::observed::{Lookup, Object, Status};
@@ -284,6 +285,10 @@ impl Cloud for Simulated {
         fails_before(fault, &operation)?;
         self.call(&operation, |world| self.tag(world, request, &operation))?;
         fails_after(fault, &operation)
+    }
+
+    fn lag(&self) -> Lag {
+        Lag { looks: self.settings.lag_reads, pause: Duration::ZERO }
     }
 
     fn calls(&self) -> BTreeMap<String, u64> {

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use saiken::execute::Report;
+use saiken::execute::journal::resume::Unfinished;
+use saiken::execute::journal::{self, resume};
 use saiken::execute::record::RecordStore;
 use saiken::inventory::{self, Options};
 use saiken::model::cloud::Cloud;
@@ -199,7 +201,7 @@ impl Bench {
         let (record, _) = RecordStore::open(world.state.path());
         let observed = runtime.block_on(async {
             let cloud = Aws::connect(&settings(world, &Crash::at(None))).await;
-            self.inventory(&cloud, desired, &record).await
+            self.inventory(&cloud, desired, &record, &unfinished(world)).await
         });
         let plan = plan_of(&self.kinds, desired, &observed, record.record().as_ref(), false);
         let all = (&plan.actions, &plan.held, &plan.refused);
@@ -215,8 +217,14 @@ impl Bench {
         self.unchanged(world, desired, "before the crashes");
     }
 
-    async fn inventory(&self, cloud: &dyn Cloud, desired: &Desired, record: &RecordStore) -> Observed {
-        let options = Options { deep: true, parallelism: 8 };
+    async fn inventory(
+        &self,
+        cloud: &dyn Cloud,
+        desired: &Desired,
+        record: &RecordStore,
+        unfinished: &Unfinished,
+    ) -> Observed {
+        let options = Options { deep: true, parallelism: 8, unsure: unfinished.unsure() };
         let observed = inventory::collect(cloud, desired, &self.kinds, record.record().as_ref(), &options).await;
         assert!(observed.unobserved.is_empty(), "{:#?}", observed.unobserved);
         observed
@@ -228,10 +236,12 @@ impl Bench {
         let run = runtime.block_on(async {
             let cloud: Arc<dyn Cloud> = Arc::new(Aws::connect(&settings(world, crash)).await);
             let (record, _) = RecordStore::open(world.state.path());
-            let observed = self.inventory(&*cloud, desired, &record).await;
+            let unfinished = unfinished(world);
+            let observed = self.inventory(&*cloud, desired, &record, &unfinished).await;
             let plan = plan_of(&self.kinds, desired, &observed, record.record().as_ref(), false);
             crash.arm();
-            let apply = execute(&self.kinds, cloud, world.state.path(), record, (desired, &observed, &plan));
+            let what = (desired, &observed, &plan);
+            let apply = execute(&self.kinds, cloud, world.state.path(), record, &unfinished, what);
             let either = async {
                 tokio::select! {
                     report = apply => End::Report(Box::new(report)),
@@ -246,6 +256,11 @@ impl Bench {
         runtime.shutdown_timeout(Duration::from_secs(5));
         run
     }
+}
+
+/// What the journals of earlier runs say of calls whose effect is not known.
+fn unfinished(world: &World) -> Unfinished {
+    resume::unfinished(&journal::recent(world.state.path(), 5).unwrap())
 }
 
 fn standing(observed: &Observed) -> Standing {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use saiken::execute::journal::resume::Unfinished;
 use saiken::execute::journal::{Header, Journal, VERSION};
 use saiken::execute::record::RecordStore;
 use saiken::execute::{self, Inputs, NoEvents, Report};
@@ -224,7 +225,7 @@ impl Runner {
 
     /// Reads the cloud, every field.
     pub fn observe(&self, desired: &Desired) -> Observed {
-        let options = Options { deep: true, parallelism: 8 };
+        let options = Options { deep: true, parallelism: 8, unsure: Vec::new() };
         let observed = self.runtime.block_on(inventory::collect(&*self.cloud, desired, &self.kinds, None, &options));
         assert!(observed.unobserved.is_empty(), "{:#?}", observed.unobserved);
         observed
@@ -238,7 +239,7 @@ impl Runner {
     /// Reads the cloud as a plan does, with the number of calls by operation.
     pub fn observe_and_count(&self, desired: &Desired) -> (Observed, BTreeMap<String, u64>) {
         let before = self.cloud.calls();
-        let options = Options { deep: false, parallelism: 16 };
+        let options = Options { deep: false, parallelism: 16, unsure: Vec::new() };
         let observed = self.runtime.block_on(inventory::collect(&*self.cloud, desired, &self.kinds, None, &options));
         assert!(observed.unobserved.is_empty(), "{:#?}", observed.unobserved);
         let mut calls = self.cloud.calls();
@@ -267,7 +268,8 @@ impl Runner {
     fn execute(&self, desired: &Desired, observed: &Observed, plan: &Plan) -> Report {
         let (record, _) = RecordStore::open(self.state.path());
         let cloud = Arc::clone(&self.cloud);
-        self.runtime.block_on(execute(&self.kinds, cloud, self.state.path(), record, (desired, observed, plan)))
+        let (unfinished, what) = (Unfinished::default(), (desired, observed, plan));
+        self.runtime.block_on(execute(&self.kinds, cloud, self.state.path(), record, &unfinished, what))
     }
 
     /// The plan must be empty.
@@ -340,6 +342,7 @@ pub fn plan_of(kinds: &Kinds, desired: &Desired, observed: &Observed, record: Op
         desired,
         observed,
         record,
+        interrupted: None,
         kinds,
         id: &uuid::Uuid::now_v7().to_string(),
         now: "2026-11-23T00:00:00Z",
@@ -356,6 +359,7 @@ pub async fn execute(
     cloud: Arc<dyn Cloud>,
     state: &Path,
     record: RecordStore,
+    unfinished: &Unfinished,
     (desired, observed, plan): (&Desired, &Observed, &Plan),
 ) -> Report {
     let text = |t: &str| t.to_owned();
@@ -374,6 +378,7 @@ pub async fn execute(
         saved: false,
         desired,
         observed,
+        unfinished,
         kinds,
         cloud,
         account: "123456789012",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use saiken::execute::journal::resume::Unfinished;
 use saiken::execute::journal::{Header, Journal, VERSION};
 use saiken::execute::record::RecordStore;
 use saiken::execute::{self, Inputs, NoEvents, Report};
@@ -88,7 +89,7 @@ impl Project {
     pub fn observe(&self) -> Observed {
         let (_, desired) = self.desired();
         let cloud = self.cloud();
-        let options = inventory::Options { deep: false, parallelism: 16 };
+        let options = inventory::Options { deep: false, parallelism: 16, unsure: Vec::new() };
         let record = RecordStore::open(&self.state()).0.record();
         self.runtime.block_on(inventory::collect(&*cloud, &desired, &self.kinds, record.as_ref(), &options))
     }
@@ -104,6 +105,7 @@ impl Project {
             desired: &desired,
             observed: &observed,
             record: record.as_ref(),
+            interrupted: None,
             kinds: &self.kinds,
             id: &format!("plan-{}", self.runs.get()),
             now: "2026-11-23T00:00:00Z",
@@ -145,6 +147,7 @@ impl Project {
             saved: false,
             desired: &desired,
             observed: &observed,
+            unfinished: &Unfinished::default(),
             kinds: &self.kinds,
             cloud,
             account: "000000000000",

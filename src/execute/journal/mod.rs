@@ -2,6 +2,7 @@
 //!
 //! Holds addresses, operations, ids, times and masked errors, never specs. The file edge is here, the rules in [`state`].
 
+pub mod resume;
 pub mod state;
 
 use std::fs::{self, File, OpenOptions};
@@ -9,7 +10,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use state::{Event, Header, History, Illegal, Outcome, StepRecord, StepState, VERSION};
+pub use state::{Asked, Event, Header, History, Illegal, Outcome, StepRecord, StepState, VERSION};
 
 /// Folder of the journals, in that of the environment.
 pub const FOLDER: &str = "journal";
@@ -211,28 +212,12 @@ pub fn list(folder: &Path) -> Result<Vec<PathBuf>, JournalError> {
     Ok(paths)
 }
 
-/// An apply that did not come to its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Interrupted {
-    /// Its journal.
-    pub path: PathBuf,
-    /// Who ran it, when, and what.
-    pub header: Header,
-    /// Steps that were started, whose effect is not known.
-    pub unsure: Vec<StepRecord>,
-}
-
-/// The applies of an environment that did not come to their end, oldest first. Journals that can't be read are left out:
-/// they are only an aid.
+/// The last applies of an environment, the newest first, at most so many. Journals that can't be read are left out: they are
+/// only an aid.
 ///
 /// # Errors
 /// If the folder is there and can't be read.
-pub fn interrupted(folder: &Path) -> Result<Vec<Interrupted>, JournalError> {
-    let open = |path: PathBuf| {
-        let history = read(&path).ok().filter(|h| h.outcome.is_none())?;
-        let started = |s: &&StepRecord| s.state == StepState::Started;
-        let unsure = history.steps.values().filter(started).cloned().collect();
-        Some(Interrupted { path, header: history.header, unsure })
-    };
-    Ok(list(folder)?.into_iter().filter_map(open).collect())
+pub fn recent(folder: &Path, most: usize) -> Result<Vec<History>, JournalError> {
+    let paths = list(folder)?;
+    Ok(paths.iter().rev().take(most).filter_map(|path| read(path).ok()).collect())
 }

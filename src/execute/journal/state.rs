@@ -65,11 +65,22 @@ pub enum Event {
         /// Id of the object, if there is one already.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         object: Option<String>,
+        /// Generation of the object that is made, changed or deleted; 0 in a journal that does not tell.
+        #[serde(default)]
+        generation: u32,
     },
     /// The calls of a step are about to be made.
     Started {
         /// Its number.
         step: usize,
+    },
+    /// What the creating call of a started step carries.
+    Requested {
+        /// Its number.
+        step: usize,
+        /// The call's idempotency token, and the digest of what it asks for.
+        #[serde(flatten)]
+        asked: Asked,
     },
     /// A step succeeded.
     Finished {
@@ -110,6 +121,15 @@ pub enum Event {
     },
 }
 
+/// A creating call: whoever makes it again with the same token gets the object that it made, if it made one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Idempotency token.
+    pub token: String,
+    /// Digest of all that was asked for: with other wishes the token may not be used again.
+    pub digest: String,
+}
+
 /// Where a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -137,10 +157,16 @@ pub struct StepRecord {
     pub operation: Operation,
     /// Id of the object, as far as it is known.
     pub object: Option<String>,
+    /// Generation of that object.
+    pub generation: u32,
     /// Where it stands.
     pub state: StepState,
     /// Why it failed.
     pub error: Option<String>,
+    /// Class of the API's error.
+    pub class: Option<ErrorClass>,
+    /// What its creating call carried.
+    pub asked: Option<Asked>,
 }
 
 /// An event that may not stand where it does.
@@ -174,6 +200,9 @@ pub enum Illegal {
         /// What the event says.
         to: StepState,
     },
+    /// A creating call of a step that is not under way, or creates nothing.
+    #[error("step {0} has no creating call under way")]
+    Requested(usize),
     /// The end while a step is under way.
     #[error("the end stands there while step {0} is under way")]
     Open(usize),
@@ -218,17 +247,37 @@ impl History {
         }
         match event {
             Event::Header(_) => Err(Illegal::SecondHeader),
-            Event::Planned { step, address, kind, operation, object } => {
+            Event::Planned { step, address, kind, operation, object, generation } => {
                 if self.steps.contains_key(step) {
                     return Err(Illegal::Twice(*step));
                 }
                 let (address, kind, object) = (address.clone(), kind.clone(), object.clone());
-                let state = StepState::Planned;
-                self.steps
-                    .insert(*step, StepRecord { address, kind, operation: *operation, object, state, error: None });
+                let record = StepRecord {
+                    address,
+                    kind,
+                    operation: *operation,
+                    object,
+                    generation: *generation,
+                    state: StepState::Planned,
+                    error: None,
+                    class: None,
+                    asked: None,
+                };
+                self.steps.insert(*step, record);
                 Ok(())
             }
             Event::Started { step } => self.go(*step, StepState::Started).map(|_| ()),
+            Event::Requested { step, asked } => {
+                let record = self.steps.get_mut(step).ok_or(Illegal::Unplanned(*step))?;
+                match (record.state, record.operation) {
+                    (StepState::Started, Operation::Create) => record.asked = Some(asked.clone()),
+                    (StepState::Started, _)
+                    | (StepState::Planned | StepState::Finished | StepState::Failed | StepState::Skipped, _) => {
+                        return Err(Illegal::Requested(*step));
+                    }
+                }
+                Ok(())
+            }
             Event::Finished { step, object, milliseconds: _ } => {
                 let record = self.go(*step, StepState::Finished)?;
                 if object.is_some() {
@@ -236,8 +285,10 @@ impl History {
                 }
                 Ok(())
             }
-            Event::Failed { step, error, class: _, request_id: _, milliseconds: _ } => {
-                self.go(*step, StepState::Failed)?.error = Some(error.clone());
+            Event::Failed { step, error, class, request_id: _, milliseconds: _ } => {
+                let record = self.go(*step, StepState::Failed)?;
+                record.error = Some(error.clone());
+                record.class = *class;
                 Ok(())
             }
             Event::Skipped { step, because: _ } => self.go(*step, StepState::Skipped).map(|_| ()),
@@ -291,7 +342,7 @@ mod tests {
 
     fn planned(step: usize) -> Event {
         let address = Address::parse("a/b").unwrap();
-        Event::Planned { step, address, kind: "vpc".into(), operation: Operation::Create, object: None }
+        Event::Planned { step, address, kind: "vpc".into(), operation: Operation::Create, object: None, generation: 1 }
     }
 
     fn finished(step: usize) -> Event {
@@ -317,7 +368,12 @@ mod tests {
         assert_eq!(history.apply(&Event::Started { step: 7 }), Err(Illegal::Unplanned(7)));
         assert_eq!(history.apply(&Event::Header(before.header.clone())), Err(Illegal::SecondHeader));
         assert_eq!(history, before);
+        let asked = Asked { token: "t".into(), digest: "d".into() };
+        let requested = Event::Requested { step: 0, asked: asked.clone() };
+        assert_eq!(history.apply(&requested), Err(Illegal::Requested(0)));
         history.apply(&Event::Started { step: 0 }).unwrap();
+        history.apply(&requested).unwrap();
+        assert_eq!(history.steps[&0].asked.as_ref(), Some(&asked));
         assert_eq!(history.apply(&Event::Started { step: 0 }), transition(StepState::Started, StepState::Started));
         let skipped = Event::Skipped { step: 0, because: 0 };
         assert_eq!(history.apply(&skipped), transition(StepState::Started, StepState::Skipped));

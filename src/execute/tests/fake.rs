@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::execute::journal::resume::Unfinished;
 use crate::execute::journal::{Header, Journal, VERSION};
 use crate::execute::record::RecordStore;
 use crate::execute::{Events, Inputs, NoEvents, Report, run};
@@ -282,6 +283,7 @@ impl Scene {
             destroy: false,
             actions: vec![],
             steps: vec![],
+            interrupted: None,
             drift: vec![],
             held: vec![],
             refused: vec![],
@@ -380,6 +382,7 @@ impl Scene {
             saved: self.saved,
             desired: &self.desired,
             observed: &self.observed,
+            unfinished: &Unfinished::default(),
             kinds: &self.kinds,
             cloud,
             account: "1",

@@ -103,6 +103,7 @@ impl World {
             desired: &self.desired,
             observed: &self.observed,
             record: self.record.as_ref(),
+            interrupted: None,
             kinds: &self.kinds,
             id: "p1",
             now: "2026-01-01T00:00:00Z",

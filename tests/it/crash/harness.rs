@@ -6,17 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use saiken::execute::journal::{self, Header, Journal, VERSION};
+use saiken::execute::journal::resume;
+use saiken::execute::journal::{self, Header, History, Journal, VERSION};
 use saiken::execute::record::RecordStore;
 use saiken::execute::{self, Counts, Events, Inputs, Report, StepError, StepView};
 use saiken::model::Address;
 use saiken::model::cloud::{
-    ApiError, Cloud, CreateRequest, DeleteRequest, Identity, OwnRequest, ReadRequest, UpdateRequest, Watch,
+    ApiError, Cloud, CreateRequest, DeleteRequest, Identity, Lag, OwnRequest, ReadRequest, UpdateRequest, Watch,
 };
 use saiken::model::desired::Desired;
 use saiken::model::kind::Kinds;
@@ -116,6 +117,10 @@ impl Cloud for Fragile {
         self.around(self.inner.own(request)).await
     }
 
+    fn lag(&self) -> Lag {
+        self.inner.lag()
+    }
+
     fn calls(&self) -> BTreeMap<String, u64> {
         self.inner.calls()
     }
@@ -159,7 +164,8 @@ pub struct System {
     kinds: Kinds,
     /// What is declared; tests change it as a user changes files.
     pub desired: Desired,
-    settings: Value,
+    /// Settings of the simulated cloud.
+    pub settings: Value,
     runtime: tokio::runtime::Runtime,
     /// Steps at the same time.
     pub parallelism: usize,
@@ -184,16 +190,19 @@ impl System {
     /// A project of these files; its environment is `test`.
     pub fn of_files(files: &[(&str, &str)]) -> Self {
         let dir = folder();
-        for (path, text) in files {
-            let path = dir.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        }
+        write(dir.path(), files);
         Self::of(dir, "test")
     }
 
+    /// Other files.
+    pub fn declare(&mut self, files: &[(&str, &str)]) {
+        write(self.dir.path(), files);
+        self.desired = expanded(self.dir.path(), "test", &self.kinds).0;
+    }
+
     fn of(dir: tempfile::TempDir, environment: &str) -> Self {
-        let kinds = providers::kinds();
+        static KINDS: LazyLock<Kinds> = LazyLock::new(providers::kinds);
+        let kinds = KINDS.clone();
         let (desired, settings) = expanded(dir.path(), environment, &kinds);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (runs, passed) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -247,13 +256,17 @@ impl System {
         let number = self.runs.fetch_add(1, Ordering::SeqCst);
         let cloud: Arc<dyn Cloud> = Arc::new(Fragile { inner: self.cloud(), points: Arc::clone(points) });
         let (record, _) = RecordStore::open(&self.own_state());
-        let options = inventory::Options { deep: false, parallelism: self.parallelism };
+        let histories = self.histories();
+        let unfinished = resume::unfinished(&histories);
+        let interrupted = histories.first().and_then(resume::interrupted);
+        let options = inventory::Options { deep: false, parallelism: self.parallelism, unsure: unfinished.unsure() };
         let known = record.record();
         let observed = inventory::collect(&*cloud, &self.desired, &self.kinds, known.as_ref(), &options).await;
         let plan = plan::plan(&plan::Inputs {
             desired: &self.desired,
             observed: &observed,
             record: known.as_ref(),
+            interrupted: interrupted.as_ref(),
             kinds: &self.kinds,
             id: &format!("plan-{number}"),
             now: "2026-11-23T00:00:00Z",
@@ -280,6 +293,7 @@ impl System {
             saved: false,
             desired: &self.desired,
             observed: &observed,
+            unfinished: &unfinished,
             kinds: &self.kinds,
             cloud,
             account: "000000000000",
@@ -316,10 +330,15 @@ impl System {
         ids
     }
 
-    /// Addresses of objects that hold data.
-    pub fn data_bearing(&self) -> BTreeSet<String> {
-        let bearing = |r: &&saiken::model::desired::Resource| r.kind.facts.data_bearing;
-        self.desired.resources.values().filter(bearing).map(|r| r.address.to_string()).collect()
+    /// Address, generation and id of every object.
+    pub fn owners(&self) -> Vec<(Option<String>, u64, String)> {
+        let cloud = self.cloud();
+        let one = |line: saiken::simulated::commands::Line| {
+            let tags = cloud.show(&line.id).unwrap().tags;
+            let generation = tags.get("saiken:generation").and_then(|g| g.parse().ok()).unwrap_or(0);
+            (line.address, generation, line.id)
+        };
+        cloud.list("").unwrap().into_iter().map(one).collect()
     }
 
     /// The cloud is exactly what is declared: one object an address, none without owner, and nothing to do.
@@ -337,12 +356,11 @@ impl System {
         }
     }
 
-    /// All journals can be read, the interrupted ones too.
+    /// All journals, the newest first: all can be read, those of interrupted applies too.
     #[track_caller]
-    pub fn journals_are_whole(&self) {
-        for path in journal::list(&self.own_state()).unwrap() {
-            journal::read(&path).unwrap();
-        }
+    pub fn histories(&self) -> Vec<History> {
+        let paths = journal::list(&self.own_state()).unwrap();
+        paths.iter().rev().map(|path| journal::read(path).unwrap()).collect()
     }
 }
 
@@ -350,6 +368,14 @@ impl System {
 fn folder() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
+}
+
+fn write(root: &Path, files: &[(&str, &str)]) {
+    for (path, text) in files {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -2,5 +2,6 @@
 
 mod harness;
 mod points;
+mod schedules;
 
 use harness::{Ended, System};

@@ -5,7 +5,7 @@
 
 mod growth;
 mod moves;
-mod system;
+pub mod system;
 
 use proptest::prelude::*;
 use saiken::model::plan::{Operation, Plan};
