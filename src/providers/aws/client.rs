@@ -339,3 +339,51 @@ impl Context {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::cloud::Unwatched;
+    use crate::providers::aws::script::Script;
+
+    #[tokio::test]
+    async fn a_wait_that_ends_names_the_object_and_the_state_that_it_saw_last() {
+        let cx = Script::default().context();
+        let looks = std::cell::Cell::new(0);
+        let look = || async {
+            looks.set(looks.get() + 1);
+            Ok(Look::<()>::not((looks.get() > 2).then_some("pending")))
+        };
+        let limit = Duration::from_millis(20);
+        let error = cx.wait(&Unwatched, "vpc-1 to be available", limit, look).await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::TimedOut);
+        assert_eq!(error.message, "waited 0 s for vpc-1 to be available; last seen: pending");
+        assert!(looks.get() > 2);
+    }
+
+    #[test]
+    fn every_wait_says_which_object_it_waits_for() {
+        fn sources(folder: &std::path::Path, all: &mut Vec<std::path::PathBuf>) {
+            for path in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+                if path.is_dir() {
+                    sources(&path, all);
+                } else {
+                    all.push(path);
+                }
+            }
+        }
+        let mut files = Vec::new();
+        sources(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/providers/aws"), &mut files);
+        let mut waits = 0;
+        for file in files.iter().filter(|f| !f.ends_with("client.rs")) {
+            let text = std::fs::read_to_string(file).unwrap();
+            for (_, call) in text.match_indices(".wait(").map(|(at, _)| (at, &text[at..])) {
+                let what = call.split(',').nth(1).unwrap_or_default().trim();
+                let named = what.starts_with("&what") || (what.starts_with("&format!(") && what.contains('{'));
+                assert!(named, "{}: {what} does not name an object", file.display());
+                waits += 1;
+            }
+        }
+        assert!(waits > 20, "{waits}");
+    }
+}
