@@ -220,6 +220,12 @@ impl Kinds {
         Self(kinds.into_iter().map(|k| (k.name, Arc::new(k))).collect())
     }
 
+    /// Those with these names: for who looks at a part of what there is.
+    #[must_use]
+    pub fn only(&self, names: &[&str]) -> Self {
+        Self(self.0.iter().filter(|(name, _)| names.contains(name)).map(|(n, k)| (*n, Arc::clone(k))).collect())
+    }
+
     /// The kind of this name.
     pub fn get(&self, name: &str) -> Option<&Arc<KindDef>> {
         self.0.get(name)

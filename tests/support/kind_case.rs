@@ -2,6 +2,7 @@
 //! planned again, which must give nothing; then changed, and so on; then destroyed, which must leave nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use saiken::execute::journal::resume::Unfinished;
@@ -17,13 +18,14 @@ use saiken::model::kind::Kinds;
 use saiken::model::observed::Observed;
 use saiken::model::ownership;
 use saiken::model::plan::{ActionKind, Plan};
+use saiken::model::record::Record;
 use saiken::model::schema::Change;
 use saiken::model::value;
 use saiken::{plan, providers};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::moto::moto;
+use super::moto::{Moto, moto};
 
 /// Fields that the cases of their kind do not hold or do not change: kind, field, what proves them.
 pub const ELSEWHERE: [(&str, &str, &str); 36] = [
@@ -76,7 +78,8 @@ pub const ELSEWHERE: [(&str, &str, &str); 36] = [
 /// Region of the cases: moto's images and zones are there.
 pub const REGION: &str = "us-east-1";
 
-/// A case: a kind with two forms of a spec.
+/// A case: a kind with two or three forms of a spec.
+#[derive(Default)]
 pub struct Case {
     /// The kind.
     pub kind: &'static str,
@@ -86,8 +89,47 @@ pub struct Case {
     pub first: Value,
     /// The second form: every field that can change in place, changed.
     pub second: Value,
+    /// The third form: the first one, with a field changed that needs a new object; none if the kind has no such field.
+    pub third: Option<Value>,
+    /// A script that makes what must be there and is not ours; what it prints stands for the text `{prepared}`.
+    pub prepare: Option<&'static str>,
     /// Fields that the emulator (not AWS) loses or answers wrongly, with the reason.
     pub not_by_emulator: &'static [(&'static str, &'static str)],
+}
+
+/// A spec with other values for some fields.
+pub fn changed(spec: &Value, fields: &Value) -> Value {
+    let mut spec = spec.clone();
+    for (field, value) in fields.as_object().unwrap() {
+        spec[field] = value.clone();
+    }
+    spec
+}
+
+impl Case {
+    /// Makes what is not ours on a server, and fills its id in.
+    pub fn prepared(mut self, moto: &Moto) -> Self {
+        if let Some(script) = self.prepare.take() {
+            let id = moto.boto3(REGION, script);
+            for spec in [&mut self.first, &mut self.second].into_iter().chain(&mut self.third) {
+                let text = spec.to_string().replace("{prepared}", id.trim());
+                *spec = serde_json::from_str(&text).unwrap();
+            }
+        }
+        self
+    }
+
+    /// Fields of its object that are not compared.
+    pub fn ignored(&self) -> Vec<String> {
+        self.not_by_emulator.iter().map(|(field, _)| (*field).to_owned()).collect()
+    }
+
+    /// All that is declared with a form of the kind; with none, only what must be there.
+    pub fn all(&self, form: Option<&Value>) -> Vec<(&'static str, &'static str, Value)> {
+        let mut all = self.needs.clone();
+        all.extend(form.map(|spec| ("t/it", self.kind, spec.clone())));
+        all
+    }
 }
 
 /// Runs the case of a kind; it must hold every field.
@@ -101,12 +143,9 @@ pub fn run_part(case: Case) {
     // The test's own name: two cases of a kind must not see each other.
     let test = std::thread::current().name().unwrap_or(case.kind).to_owned();
     let project = Runner::new(&ownership::hash(&test, 10));
-    let ignore: Vec<String> = case.not_by_emulator.iter().map(|(field, _)| (*field).to_owned()).collect();
-    let with = |spec: &Value| {
-        let mut all = case.needs.clone();
-        all.push(("t/it", case.kind, spec.clone()));
-        project.desired(&all, "t/it", &ignore)
-    };
+    let case = case.prepared(moto());
+    let ignore = case.ignored();
+    let with = |spec: &Value| project.desired(&case.all(Some(spec)), "t/it", &ignore);
     let first = with(&case.first);
     project.apply(&first, false);
     project.unchanged(&first, "after the creation");
@@ -150,6 +189,8 @@ fn complete(case: &Case) {
         })
         .collect();
     assert!(lacking.is_empty(), "the case of {} lacks: {lacking:#?}", case.kind);
+    let replaces = kind.schema.fields.iter().any(|f| f.change == Change::Replace);
+    assert_eq!(case.third.is_some(), replaces, "the case of {} has a third form if a field replaces", case.kind);
 }
 
 /// The engine against the emulator, for a project of its own.
@@ -179,53 +220,7 @@ impl Runner {
 
     /// Desired resources, from (address, kind, spec); fields of `at` named in `ignore` are left alone.
     pub fn desired(&self, all: &[(&str, &str, Value)], at: &str, ignore: &[String]) -> Desired {
-        let mut resources = BTreeMap::new();
-        for (address, kind, spec) in all {
-            let kind = self.kinds.get(kind).unwrap_or_else(|| panic!("there is no kind {kind}"));
-            let (spec, problems) = kind.normalise(spec).unwrap_or_else(|e| panic!("{address}: {e}"));
-            assert!(problems.0.is_empty(), "{address}: {problems:?}");
-            let mut references = BTreeSet::new();
-            kind.schema.visit_refs(&spec, &mut |_, v| {
-                references.extend(v.as_str().and_then(|t| Address::parse(t).ok()));
-            });
-            value::visit_tokens(&spec, &mut |t| references.extend(Address::parse(t.address).ok()));
-            let address = Address::parse(address).unwrap();
-            let ignore = if address.as_str() == at { ignore.to_vec() } else { Vec::new() };
-            resources.insert(
-                address.clone(),
-                Resource {
-                    address,
-                    kind: kind.clone(),
-                    region: self.region.clone(),
-                    spec,
-                    references,
-                    lifecycle: Lifecycle { ignore, ..Lifecycle::default() },
-                    adopt: None,
-                    origin: "case".to_owned(),
-                },
-            );
-        }
-        Desired {
-            environment: Environment {
-                name: "test".to_owned(),
-                project: self.project.clone(),
-                provider: Provider::Aws,
-                account: None,
-                role: None,
-                region: self.region.clone(),
-                zones: Vec::new(),
-                regions: BTreeMap::new(),
-                tags: BTreeMap::new(),
-                protect: false,
-                state: ".saiken".into(),
-            },
-            resources,
-            stacks: vec![Stack { name: "t".to_owned(), description: None, depends_on: BTreeSet::new() }],
-            moved: Vec::new(),
-            forget: BTreeSet::new(),
-            outputs: BTreeMap::new(),
-            secrets: Vec::new(),
-        }
+        desired(&self.kinds, (&self.project, &self.region), all, at, ignore)
     }
 
     /// Reads the cloud, every field.
@@ -257,19 +252,7 @@ impl Runner {
 
     /// Plans against what was read.
     pub fn plan_of(&self, desired: &Desired, observed: &Observed, destroy: bool) -> Plan {
-        plan::plan(&plan::Inputs {
-            desired,
-            observed,
-            record: None,
-            interrupted: None,
-            kinds: &self.kinds,
-            id: &uuid::Uuid::now_v7().to_string(),
-            now: "2026-11-23T00:00:00Z",
-            version: "test",
-            account: "123456789012",
-            stacks: &[],
-            destroy,
-        })
+        plan_of(&self.kinds, desired, observed, None, destroy)
     }
 
     /// Plans and applies; everything must succeed.
@@ -283,35 +266,10 @@ impl Runner {
     }
 
     fn execute(&self, desired: &Desired, observed: &Observed, plan: &Plan) -> Report {
-        let text = |t: &str| t.to_owned();
-        let header = Header {
-            version: VERSION,
-            apply: uuid::Uuid::now_v7().to_string(),
-            plan: plan.id.clone(),
-            who: text("test@test"),
-            command: text("apply"),
-            commit: None,
-            started_at: text("2026-11-23T00:00:00Z"),
-        };
-        let journal = Journal::create(self.state.path(), header).unwrap();
         let (record, _) = RecordStore::open(self.state.path());
-        self.runtime.block_on(execute::run(Inputs {
-            plan,
-            saved: false,
-            desired,
-            observed,
-            unfinished: &Unfinished::default(),
-            kinds: &self.kinds,
-            cloud: Arc::clone(&self.cloud),
-            account: "123456789012",
-            journal: Arc::new(journal),
-            record: Arc::new(record),
-            held: None,
-            parallelism: 8,
-            cancel: CancellationToken::new(),
-            hard: CancellationToken::new(),
-            events: Arc::new(NoEvents),
-        }))
+        let cloud = Arc::clone(&self.cloud);
+        let (unfinished, what) = (Unfinished::default(), (desired, observed, plan));
+        self.runtime.block_on(execute(&self.kinds, cloud, self.state.path(), record, &unfinished, what))
     }
 
     /// The plan must be empty.
@@ -319,4 +277,118 @@ impl Runner {
         let plan = self.plan(desired, false);
         assert!(plan.is_empty(), "{when} the plan is not empty: {:#?} {:#?}", plan.actions, plan.held);
     }
+}
+
+/// Desired resources of a (project, region), from (address, kind, spec); fields of `at` named in `ignore` are left alone.
+pub fn desired(
+    kinds: &Kinds,
+    (project, region): (&str, &str),
+    all: &[(&str, &str, Value)],
+    at: &str,
+    ignore: &[String],
+) -> Desired {
+    let mut resources = BTreeMap::new();
+    for (address, kind, spec) in all {
+        let kind = kinds.get(kind).unwrap_or_else(|| panic!("there is no kind {kind}"));
+        let (spec, problems) = kind.normalise(spec).unwrap_or_else(|e| panic!("{address}: {e}"));
+        assert!(problems.0.is_empty(), "{address}: {problems:?}");
+        let mut references = BTreeSet::new();
+        kind.schema.visit_refs(&spec, &mut |_, v| {
+            references.extend(v.as_str().and_then(|t| Address::parse(t).ok()));
+        });
+        value::visit_tokens(&spec, &mut |t| references.extend(Address::parse(t.address).ok()));
+        let address = Address::parse(address).unwrap();
+        let ignore = if address.as_str() == at { ignore.to_vec() } else { Vec::new() };
+        resources.insert(
+            address.clone(),
+            Resource {
+                address,
+                kind: kind.clone(),
+                region: region.to_owned(),
+                spec,
+                references,
+                lifecycle: Lifecycle { ignore, ..Lifecycle::default() },
+                adopt: None,
+                origin: "case".to_owned(),
+            },
+        );
+    }
+    Desired {
+        environment: Environment {
+            name: "test".to_owned(),
+            project: project.to_owned(),
+            provider: Provider::Aws,
+            account: None,
+            role: None,
+            region: region.to_owned(),
+            zones: Vec::new(),
+            regions: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            protect: false,
+            state: ".saiken".into(),
+        },
+        resources,
+        stacks: vec![Stack { name: "t".to_owned(), description: None, depends_on: BTreeSet::new() }],
+        moved: Vec::new(),
+        forget: BTreeSet::new(),
+        outputs: BTreeMap::new(),
+        secrets: Vec::new(),
+    }
+}
+
+/// Plans against what was read.
+pub fn plan_of(kinds: &Kinds, desired: &Desired, observed: &Observed, record: Option<&Record>, destroy: bool) -> Plan {
+    plan::plan(&plan::Inputs {
+        desired,
+        observed,
+        record,
+        interrupted: None,
+        kinds,
+        id: &uuid::Uuid::now_v7().to_string(),
+        now: "2026-11-23T00:00:00Z",
+        version: "test",
+        account: "123456789012",
+        stacks: &[],
+        destroy,
+    })
+}
+
+/// Carries a plan out, with journal and record in a folder.
+pub async fn execute(
+    kinds: &Kinds,
+    cloud: Arc<dyn Cloud>,
+    state: &Path,
+    record: RecordStore,
+    unfinished: &Unfinished,
+    (desired, observed, plan): (&Desired, &Observed, &Plan),
+) -> Report {
+    let text = |t: &str| t.to_owned();
+    let header = Header {
+        version: VERSION,
+        apply: uuid::Uuid::now_v7().to_string(),
+        plan: plan.id.clone(),
+        who: text("test@test"),
+        command: text("apply"),
+        commit: None,
+        started_at: text("2026-11-23T00:00:00Z"),
+    };
+    let journal = Journal::create(state, header).unwrap();
+    execute::run(Inputs {
+        plan,
+        saved: false,
+        desired,
+        observed,
+        unfinished,
+        kinds,
+        cloud,
+        account: "123456789012",
+        journal: Arc::new(journal),
+        record: Arc::new(record),
+        held: None,
+        parallelism: 8,
+        cancel: CancellationToken::new(),
+        hard: CancellationToken::new(),
+        events: Arc::new(NoEvents),
+    })
+    .await
 }

@@ -1,15 +1,17 @@
-//! The moto server: an emulator of AWS that nobody here wrote, started once for all tests.
+//! The moto server: an emulator of AWS that nobody here wrote, started once for all tests. Its state can be copied: a copy is
+//! a server of its own, made in about 20 ms, that holds what the other one held at that moment (`copies.py`).
 //!
 //! Its Python packages go into a virtual environment under the target folder. Python 3 is expected; without it the tests
 //! fail and say so.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
 use saiken::providers::aws::Aws;
 use saiken::providers::aws::client::{Credentials, Settings};
@@ -18,43 +20,76 @@ use saiken::providers::aws::client::{Credentials, Settings};
 const PACKAGES: [&str; 2] = ["moto[server]==5.2.5", "boto3==1.43.7"];
 
 /// Ends when its standard input closes, so that no server outlives the tests, however they end.
-const SERVE: &str = "
-import os, sys, threading
-def watch():
-    sys.stdin.read()
-    os._exit(0)
-threading.Thread(target=watch, daemon=True).start()
-from moto.server import main
-main(['-H', '127.0.0.1', '-p', sys.argv[1]])
-";
+const SERVE: &str = include_str!("copies.py");
 
 /// A running server.
 pub struct Moto {
     /// `http://127.0.0.1:PORT`
     pub endpoint: String,
+    port: u16,
     python: PathBuf,
-    // Its standard input must stay open.
-    _child: Child,
+    /// Held while the server is copied: it must do nothing else then.
+    copying: Mutex<()>,
+    /// None for a copy. Its standard input must stay open.
+    original: Option<Child>,
 }
 
-/// The one server of this test run.
+/// The server that most tests share.
 pub fn moto() -> &'static Moto {
     static MOTO: OnceLock<Moto> = OnceLock::new();
-    MOTO.get_or_init(start)
+    MOTO.get_or_init(|| empty().copy())
+}
+
+/// A server that nobody has changed, to be copied only.
+pub fn empty() -> &'static Moto {
+    static EMPTY: OnceLock<Moto> = OnceLock::new();
+    EMPTY.get_or_init(start)
 }
 
 impl Moto {
     /// The cloud of this server, without request rates.
     pub async fn cloud(&self, region: &str) -> Aws {
-        Aws::connect(&Settings {
+        Aws::connect(&self.settings(region)).await
+    }
+
+    /// How to connect to this server, without request rates.
+    pub fn settings(&self, region: &str) -> Settings {
+        Settings {
             region: region.to_owned(),
             endpoint: Some(self.endpoint.clone()),
             credentials: Some(Credentials::new("test", "test", None, None, "tests")),
             poll: Some(Duration::from_millis(50)),
             unlimited: true,
             ..Settings::default()
-        })
-        .await
+        }
+    }
+
+    /// A server of its own with all that this one holds now. Nobody else may be asking this one.
+    pub fn copy(&self) -> Self {
+        let _alone = self.copying.lock().unwrap();
+        let port: u16 = self.control("POST", "copy").trim().parse().unwrap();
+        Self::at(port, self.python.clone(), None)
+    }
+
+    /// How many things of each sort the emulator holds, whoever owns them, by `service/region/sort`.
+    pub fn census(&self) -> BTreeMap<String, u64> {
+        serde_json::from_str(&self.control("GET", "census")).unwrap()
+    }
+
+    fn at(port: u16, python: PathBuf, original: Option<Child>) -> Self {
+        let endpoint = format!("http://127.0.0.1:{port}");
+        Self { endpoint, port, python, copying: Mutex::default(), original }
+    }
+
+    /// Asks the server itself, not what it emulates.
+    fn control(&self, method: &str, what: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        write!(stream, "{method} /tests/{what} HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{what}: no answer: {answer}"));
+        assert!(head.contains(" 200 "), "{what}: {answer}");
+        body.to_owned()
     }
 
     /// Runs a Python script with boto3 against the server, and gives what it prints.
@@ -81,24 +116,48 @@ impl Moto {
     }
 }
 
+impl Drop for Moto {
+    fn drop(&mut self) {
+        // A copy ends at once, without an answer; the original when its standard input closes.
+        if self.original.is_none()
+            && let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port))
+        {
+            let _ = write!(stream, "POST /tests/end HTTP/1.0\r\n\r\n");
+            let _ = stream.read(&mut [0]);
+        }
+    }
+}
+
 fn start() -> Moto {
     let python = environment();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut child = Command::new(&python)
-        .args(["-c", SERVE, &port.to_string()])
+        .args(["-c", SERVE])
         .env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let begun = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(child.try_wait().unwrap().is_none(), "the moto server ended at once");
-        assert!(begun.elapsed() < Duration::from_secs(60), "the moto server does not answer");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    Moto { endpoint: format!("http://127.0.0.1:{port}"), python, _child: child }
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let port: u16 = line.trim().parse().unwrap_or_else(|_| panic!("the moto server ended at once"));
+    let moto = Moto::at(port, python, Some(child));
+    // The emulator loads a service when it is first asked: once, before anything is copied.
+    moto.boto3(
+        "us-east-1",
+        "
+import boto3
+boto3.client('ec2').describe_vpcs()
+boto3.client('autoscaling').describe_auto_scaling_groups()
+boto3.client('iam').list_roles()
+boto3.client('kms').list_keys()
+boto3.client('logs').describe_log_groups()
+boto3.client('resourcegroupstaggingapi').get_resources()
+boto3.client('ssm').describe_parameters()
+boto3.client('sts').get_caller_identity()
+",
+    );
+    moto
 }
 
 /// Makes the virtual environment if it is not there, and gives its Python.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use super::error;
 use super::limit::Limits;
 use super::request_ids;
+use super::retry::{Manner, Rules};
 use crate::model::cloud::{ApiError, ErrorClass, Lag, Watch};
 
 /// How to connect.
@@ -63,11 +64,54 @@ pub struct Clients {
     pub tagging: aws_sdk_resourcegroupstagging::Client,
 }
 
+/// The clients of one region, by how their calls are repeated; made when first used.
+#[derive(Debug)]
+struct Sets {
+    config: SdkConfig,
+    pause: Duration,
+    plain: OnceLock<Arc<Clients>>,
+    fresh: OnceLock<Arc<Clients>>,
+    once: OnceLock<Arc<Clients>>,
+}
+
+impl Sets {
+    fn get(&self, manner: Manner) -> Arc<Clients> {
+        let set = match manner {
+            Manner::Plain => &self.plain,
+            Manner::Fresh => &self.fresh,
+            Manner::Once => &self.once,
+        };
+        Arc::clone(set.get_or_init(|| Arc::new(self.make(manner))))
+    }
+
+    fn make(&self, manner: Manner) -> Clients {
+        macro_rules! client {
+            ($sdk:ident) => {
+                $sdk::Client::from_conf(
+                    $sdk::config::Builder::from(&self.config)
+                        .retry_classifier(Rules { manner, pause: self.pause })
+                        .build(),
+                )
+            };
+        }
+        Clients {
+            ec2: client!(aws_sdk_ec2),
+            autoscaling: client!(aws_sdk_autoscaling),
+            iam: client!(aws_sdk_iam),
+            kms: client!(aws_sdk_kms),
+            logs: client!(aws_sdk_cloudwatchlogs),
+            ssm: client!(aws_sdk_ssm),
+            sts: client!(aws_sdk_sts),
+            tagging: client!(aws_sdk_resourcegroupstagging),
+        }
+    }
+}
+
 /// All connections of a run.
 #[derive(Debug)]
 pub struct Session {
     config: SdkConfig,
-    clients: Mutex<BTreeMap<String, Arc<Clients>>>,
+    sets: Mutex<BTreeMap<String, Arc<Sets>>>,
     limits: Arc<Limits>,
     poll: Duration,
 }
@@ -110,7 +154,7 @@ impl Session {
         }
         Self {
             config,
-            clients: Mutex::default(),
+            sets: Mutex::default(),
             limits: Arc::new(Limits::new(settings.unlimited)),
             poll: settings.poll.unwrap_or(Duration::from_secs(2)),
         }
@@ -119,7 +163,7 @@ impl Session {
     /// With a configuration of a test's own.
     #[cfg(test)]
     pub(super) fn scripted(config: SdkConfig, poll: Duration) -> Self {
-        Self { config, clients: Mutex::default(), limits: Arc::default(), poll }
+        Self { config, sets: Mutex::default(), limits: Arc::default(), poll }
     }
 
     /// Credentials, role, endpoint and HTTP client, for clients that are not made for kinds.
@@ -129,23 +173,20 @@ impl Session {
 
     /// A context for calls in one region.
     pub fn context(&self, region: &str) -> Context {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let clients = clients.entry(region.to_owned()).or_insert_with(|| {
-            let config = self.config.clone().into_builder().region(Region::new(region.to_owned())).build();
-            Arc::new(Clients {
-                ec2: aws_sdk_ec2::Client::new(&config),
-                autoscaling: aws_sdk_autoscaling::Client::new(&config),
-                iam: aws_sdk_iam::Client::new(&config),
-                kms: aws_sdk_kms::Client::new(&config),
-                logs: aws_sdk_cloudwatchlogs::Client::new(&config),
-                ssm: aws_sdk_ssm::Client::new(&config),
-                sts: aws_sdk_sts::Client::new(&config),
-                tagging: aws_sdk_resourcegroupstagging::Client::new(&config),
+        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        let sets = sets.entry(region.to_owned()).or_insert_with(|| {
+            Arc::new(Sets {
+                config: self.config.clone().into_builder().region(Region::new(region.to_owned())).build(),
+                pause: self.poll * 5 / 2,
+                plain: OnceLock::new(),
+                fresh: OnceLock::new(),
+                once: OnceLock::new(),
             })
         });
         Context {
             region: region.to_owned(),
-            clients: Arc::clone(clients),
+            clients: sets.get(Manner::Plain),
+            sets: Arc::clone(sets),
             limits: Arc::clone(&self.limits),
             poll: self.poll,
         }
@@ -162,6 +203,34 @@ impl Session {
     }
 }
 
+/// What a look at an object that is waited for gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look<T> {
+    /// It is as it was waited for.
+    Done(T),
+    /// Not yet: the state that it is in, in the API's words.
+    Not(String),
+}
+
+impl<T> Look<T> {
+    /// What may not be seen yet.
+    pub fn seen(found: Option<T>) -> Self {
+        found.map_or_else(|| Self::Not("not seen yet".to_owned()), Self::Done)
+    }
+
+    /// Not yet; none is that of an object that is not seen.
+    pub fn not(state: Option<&str>) -> Self {
+        Self::Not(state.unwrap_or("not seen yet").to_owned())
+    }
+}
+
+impl Look<()> {
+    /// Done under a condition; else the state.
+    pub fn when(done: bool, state: Option<&str>) -> Self {
+        if done { Self::Done(()) } else { Self::not(state) }
+    }
+}
+
 /// What a kind's async side works with: clients of one region, under the rate limits.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -169,11 +238,34 @@ pub struct Context {
     pub region: String,
     /// Its clients.
     pub clients: Arc<Clients>,
+    sets: Arc<Sets>,
     limits: Arc<Limits>,
     poll: Duration,
 }
 
 impl Context {
+    /// For calls on what was made just now, or that name it: if it is not found, they are made again for about half a minute.
+    #[must_use]
+    pub fn fresh(&self) -> Self {
+        self.with(Manner::Fresh)
+    }
+
+    /// For a creating call that takes no client token: as [`Context::fresh`], and if its answer is lost, the call is not made
+    /// again, since that would make a second object.
+    #[must_use]
+    pub fn once(&self) -> Self {
+        self.with(Manner::Once)
+    }
+
+    fn with(&self, manner: Manner) -> Self {
+        Self { clients: self.sets.get(manner), ..self.clone() }
+    }
+
+    /// The first pause of a wait.
+    pub(super) fn poll(&self) -> Duration {
+        self.poll
+    }
+
     /// The EC2 client.
     pub fn ec2(&self) -> &aws_sdk_ec2::Client {
         &self.clients.ec2
@@ -222,10 +314,12 @@ impl Context {
         }
     }
 
-    /// Looks again and again until `look` gives something, with growing pauses (up to 15 s).
+    /// Looks again and again until `look` says that it is done, with growing pauses (up to 15 s). `what` names the object and
+    /// the state that is waited for: "vpc-1 to be available".
     ///
     /// # Errors
-    /// What `look` fails with; `TimedOut` naming `what` after `limit`; `Cancelled` when the watcher asks for it.
+    /// What `look` fails with; `TimedOut` naming `what` and the state last seen after `limit`; `Cancelled` when the watcher
+    /// asks for it.
     pub async fn wait<T, F>(
         &self,
         watch: &dyn Watch,
@@ -234,20 +328,21 @@ impl Context {
         mut look: impl FnMut() -> F,
     ) -> Result<T, ApiError>
     where
-        F: Future<Output = Result<Option<T>, ApiError>>,
+        F: Future<Output = Result<Look<T>, ApiError>>,
     {
         let start = Instant::now();
         let mut pause = self.poll;
         let mut told = false;
         loop {
-            if let Some(found) = look().await? {
-                return Ok(found);
-            }
+            let state = match look().await? {
+                Look::Done(found) => return Ok(found),
+                Look::Not(state) => state,
+            };
             if watch.cancelled() {
                 return Err(ApiError::new(format!("wait for {what}"), ErrorClass::Cancelled, "cancelled"));
             }
             if start.elapsed() >= limit {
-                let message = format!("waited {} s for {what}", limit.as_secs());
+                let message = format!("waited {} s for {what}; last seen: {state}", limit.as_secs());
                 return Err(ApiError::new("wait", ErrorClass::TimedOut, message));
             }
             if !told {
@@ -257,5 +352,53 @@ impl Context {
             tokio::time::sleep(pause).await;
             pause = (pause * 3 / 2).min(Duration::from_secs(15));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::cloud::Unwatched;
+    use crate::providers::aws::script::Script;
+
+    #[tokio::test]
+    async fn a_wait_that_ends_names_the_object_and_the_state_that_it_saw_last() {
+        let cx = Script::default().context();
+        let looks = std::cell::Cell::new(0);
+        let look = || async {
+            looks.set(looks.get() + 1);
+            Ok(Look::<()>::not((looks.get() > 2).then_some("pending")))
+        };
+        let limit = Duration::from_millis(20);
+        let error = cx.wait(&Unwatched, "vpc-1 to be available", limit, look).await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::TimedOut);
+        assert_eq!(error.message, "waited 0 s for vpc-1 to be available; last seen: pending");
+        assert!(looks.get() > 2);
+    }
+
+    #[test]
+    fn every_wait_says_which_object_it_waits_for() {
+        fn sources(folder: &std::path::Path, all: &mut Vec<std::path::PathBuf>) {
+            for path in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+                if path.is_dir() {
+                    sources(&path, all);
+                } else {
+                    all.push(path);
+                }
+            }
+        }
+        let mut files = Vec::new();
+        sources(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/providers/aws"), &mut files);
+        let mut waits = 0;
+        for file in files.iter().filter(|f| !f.ends_with("client.rs")) {
+            let text = std::fs::read_to_string(file).unwrap();
+            for (_, call) in text.match_indices(".wait(").map(|(at, _)| (at, &text[at..])) {
+                let what = call.split(',').nth(1).unwrap_or_default().trim();
+                let named = what.starts_with("&what") || (what.starts_with("&format!(") && what.contains('{'));
+                assert!(named, "{}: {what} does not name an object", file.display());
+                waits += 1;
+            }
+        }
+        assert!(waits > 20, "{waits}");
     }
 }

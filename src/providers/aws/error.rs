@@ -44,7 +44,7 @@ where
 /// The class of a service's error code. The codes are those of
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html> and the other services' pages of the
 /// same sort.
-fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
+pub(super) fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
     let bare = code.split('#').next_back().unwrap_or(code);
     match bare {
         "AccessDenied"
@@ -83,7 +83,8 @@ fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
         | "ConcurrentModificationException"
         | "OperationAbortedException"
         | "KMSInvalidStateException"
-        | "InstanceRefreshInProgress" => ErrorClass::Conflict,
+        | "InstanceRefreshInProgress"
+        | "IdempotentParameterMismatch" => ErrorClass::Conflict,
         "ValidationError" | "ValidationException" if message.contains("not found") => ErrorClass::NotFound,
         "NoSuchEntity"
         | "NoSuchEntityException"
@@ -109,6 +110,8 @@ fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
         }
         _ if status == 429 => ErrorClass::Throttled,
         _ if (400..500).contains(&status) => ErrorClass::Invalid,
+        // It failed inside the service: it may have had its effect before that.
+        _ if status >= 500 => ErrorClass::Unanswered,
         _ => ErrorClass::Other,
     }
 }
@@ -130,7 +133,9 @@ mod tests {
         assert_eq!(class("DependencyViolation"), ErrorClass::Conflict);
         assert_eq!(class("UnauthorizedOperation"), ErrorClass::AccessDenied);
         assert_eq!(class("InvalidParameterValue"), ErrorClass::Invalid);
-        assert_eq!(classify("", "", 500), ErrorClass::Other);
+        assert_eq!(class("IdempotentParameterMismatch"), ErrorClass::Conflict);
+        assert_eq!(classify("InternalError", "", 500), ErrorClass::Unanswered);
+        assert_eq!(classify("RequestLimitExceeded", "", 503), ErrorClass::Throttled);
         assert_eq!(classify("ValidationError", "AutoScalingGroup name not found", 400), ErrorClass::NotFound);
     }
 }

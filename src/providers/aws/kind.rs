@@ -1,13 +1,14 @@
 //! The async side of a kind on AWS, typed; [`Handler`] turns it into what the engine calls.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::client::Context;
+use super::client::{Context, Look};
 use crate::model::Address;
 use crate::model::cloud::{
     ApiError, CreateRequest, DeleteRequest, ErrorClass, OwnRequest, ReadRequest, Resolved, UpdateRequest, Watch,
@@ -19,7 +20,9 @@ use crate::model::types::{Ref, Target};
 use crate::model::value::Map;
 
 /// Longest time until a read shows what was written; the APIs' documentation speaks of seconds.
-const SEEN_WITHIN: Duration = Duration::from_secs(120);
+pub(super) const SEEN_WITHIN: Duration = Duration::from_secs(120);
+/// Longest time until an object whose creating call was not answered is seen, if it was made at all.
+const MADE_WITHIN: Duration = Duration::from_secs(30);
 /// Longest time until an object that was left half made is usable.
 const USABLE_WITHIN: Duration = Duration::from_secs(20 * 60);
 
@@ -297,7 +300,7 @@ impl<K: AwsKind> Handler for Typed<K> {
             watch,
             resolved: &request.resolved,
         };
-        let id = K::create(cx, &want).await?;
+        let id = K::create(&cx.fresh(), &want).await?;
         read_back::<K>(cx, &id, watch).await
     }
 
@@ -405,6 +408,51 @@ fn tag_changes(object: &Object, desired: &CreateRequest) -> (Tags, Vec<String>) 
     (set, remove)
 }
 
+/// Makes the creating call of a kind whose API takes no client token, with the clients of [`Context::once`], and gives the new
+/// object's id.
+///
+/// If nobody knows what became of the call, or if what it makes is there already, the object with the owner's tags is looked
+/// for: by its `name`, where that is the id, or by the tags. So neither a lost answer nor a former run that ended early makes
+/// a second object, and what somebody else has made is left alone.
+///
+/// # Errors
+/// The call's, if there is no such object.
+pub async fn create_once<K: AwsKind>(
+    cx: &Context,
+    want: &Create<'_, K::Spec>,
+    name: Option<&str>,
+    call: impl Future<Output = Result<String, ApiError>> + Send,
+) -> Result<String, ApiError> {
+    let error = match call.await {
+        Ok(id) => return Ok(id),
+        Err(e) if e.class == ErrorClass::Unanswered || is_taken(&e) => e,
+        Err(e) => return Err(e),
+    };
+    let whose = |tags: &Tags| Owner::from_tags(tags).map(|o| (o.project, o.environment, o.address, o.generation));
+    let owner = whose(want.tags);
+    let keys = [ownership::PROJECT, ownership::ENVIRONMENT, ownership::ADDRESS, ownership::GENERATION];
+    let tags: Tags =
+        want.tags.iter().filter(|(k, _)| keys.contains(&k.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let ids: Vec<String> = name.map(str::to_owned).into_iter().collect();
+    let look = || async {
+        let selection = if ids.is_empty() { Selection::Tagged(&tags) } else { Selection::Ids(&ids) };
+        let found = K::read(cx, &Read::brief(selection)).await?;
+        let ours = found.into_iter().find(|f| f.status != Status::Deleting && whose(&f.tags) == owner);
+        Ok(Look::seen(ours.map(|f| f.id)))
+    };
+    let limit = if error.class == ErrorClass::Unanswered { MADE_WITHIN } else { cx.poll() * 2 };
+    match cx.wait(want.watch, &format!("{} {} to be seen", K::NAME, want.name), limit, look).await {
+        Err(e) if e.class == ErrorClass::TimedOut => Err(error),
+        other => other,
+    }
+}
+
+/// Whether an error says that what was to be made, or its name or place, is there already.
+fn is_taken(error: &ApiError) -> bool {
+    let code = error.code.as_deref().unwrap_or_default();
+    code.contains("AlreadyExists") || code.ends_with(".Duplicate") || code == "InvalidSubnet.Conflict"
+}
+
 /// Whether an object can still be read, other than as one that is going.
 async fn is_there<K: AwsKind>(cx: &Context, id: &str) -> Result<bool, ApiError> {
     let found = K::read(cx, &Read::brief(Selection::Ids(&[id.to_owned()]))).await?;
@@ -416,9 +464,16 @@ async fn is_there<K: AwsKind>(cx: &Context, id: &str) -> Result<bool, ApiError> 
 async fn read_back<K: AwsKind>(cx: &Context, id: &str, watch: &dyn Watch) -> Result<Object, ApiError> {
     let ids = [id.to_owned()];
     let read = || async { Ok(K::read(cx, &Read::whole(Selection::Ids(&ids))).await?.into_iter().next()) };
-    let found = cx.wait(watch, &format!("{} {id} to be seen", K::NAME), SEEN_WITHIN, read).await?;
+    let seen = || async { Ok(Look::seen(read().await?)) };
+    let found = cx.wait(watch, &format!("{} {id} to be seen", K::NAME), SEEN_WITHIN, seen).await?;
     let Status::Pending(_) = found.status else { return object::<K>(cx, found) };
-    let usable = || async { Ok(read().await?.filter(|f| !matches!(f.status, Status::Pending(_)))) };
+    let usable = || async {
+        Ok(match read().await? {
+            None => Look::not(None),
+            Some(Found { status: Status::Pending(word), .. }) => Look::Not(word),
+            Some(found) => Look::Done(found),
+        })
+    };
     let found = cx.wait(watch, &format!("{} {id} to be usable", K::NAME), USABLE_WITHIN, usable).await?;
     if let Status::Failed(why) = &found.status {
         return Err(ApiError::new(K::NAME, ErrorClass::Other, format!("'{id}' never became usable: {why}")));

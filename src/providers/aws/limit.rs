@@ -1,11 +1,14 @@
 //! Request rates: one token bucket for each API, in each region, as the services document them.
 //!
-//! EC2: <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>. The others publish less; theirs are
+//! EC2: <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>. KMS:
+//! <https://docs.aws.amazon.com/kms/latest/developerguide/requests-per-second.html>. Logs:
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>. The others publish less; theirs are
 //! set well below what is known to be throttled. Staying under the rate is cheaper than being throttled and retrying.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
@@ -73,23 +76,106 @@ fn is_read(name: &str) -> bool {
     ["Describe", "Get", "List", "Lookup", "Search"].iter().any(|p| name.starts_with(p))
 }
 
-fn quota(operation: &str) -> Quota {
+/// A bucket: so many calls at once, then so many a second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Rate {
+    burst: u32,
+    /// Calls a second; less than one for some.
+    refill: f64,
+}
+
+/// The rates of single operations, then of all others of a service that read or write.
+/// `docs/operations.md` shows this table, and a test compares the two.
+const RATES: [(&str, Rate); 23] = [
+    ("ec2:RunInstances", rate(5, 2.0)),
+    ("ec2:StartInstances", rate(5, 2.0)),
+    ("ec2:StopInstances", rate(50, 5.0)),
+    ("ec2:TerminateInstances", rate(100, 5.0)),
+    ("ec2:CreateTags", rate(100, 10.0)),
+    ("ec2:DeleteTags", rate(100, 10.0)),
+    ("ec2:CreateVpcEndpoint", rate(4, 0.3)),
+    ("ec2:ModifyVpcEndpoint", rate(4, 0.3)),
+    ("ec2:DeleteVpcEndpoints", rate(4, 0.3)),
+    ("ec2:AcceptVpcEndpointConnections", rate(10, 1.0)),
+    ("ec2:CreateNatGateway", rate(10, 1.0)),
+    ("ec2:AssociateNatGatewayAddress", rate(10, 1.0)),
+    ("ec2:DisassociateNatGatewayAddress", rate(10, 1.0)),
+    ("ec2:AssignPrivateNatGatewayAddress", rate(10, 1.0)),
+    ("ec2:UnassignPrivateNatGatewayAddress", rate(10, 1.0)),
+    ("ec2:(read)", rate(100, 20.0)),
+    ("ec2:(write)", rate(50, 5.0)),
+    ("iam:(read)", rate(30, 15.0)),
+    ("iam:(write)", rate(15, 5.0)),
+    ("kms:(read)", rate(50, 25.0)),
+    ("kms:(write)", rate(5, 5.0)),
+    ("logs:(read)", rate(10, 10.0)),
+    ("logs:(write)", rate(5, 5.0)),
+];
+/// Of services that publish none.
+const OTHER: [(&str, Rate); 3] =
+    [("autoscaling:(read)", rate(50, 10.0)), ("others, reading", rate(20, 10.0)), ("others, writing", rate(10, 5.0))];
+
+const fn rate(burst: u32, refill: f64) -> Rate {
+    Rate { burst, refill }
+}
+
+/// The rate of an operation (`service:Operation`).
+fn rate_of(operation: &str) -> Rate {
     let (service, name) = operation.split_once(':').unwrap_or(("", operation));
-    let (burst, rate) = match (service, name) {
-        ("ec2", "RunInstances") => (5, 2),
-        ("ec2", "CreateTags" | "DeleteTags") => (100, 10),
-        ("ec2", name) if is_read(name) => (100, 20),
-        ("ec2", _) => (50, 5),
-        ("iam", name) if is_read(name) => (30, 15),
-        ("iam", _) => (15, 5),
-        ("kms", name) if is_read(name) => (50, 25),
-        ("kms", _) => (5, 5),
-        ("logs", name) if is_read(name) => (10, 10),
-        ("logs", _) => (5, 5),
-        ("autoscaling", name) if is_read(name) => (50, 10),
-        (_, name) if is_read(name) => (20, 10),
-        _ => (10, 5),
-    };
-    let number = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
-    Quota::per_second(number(rate)).allow_burst(number(burst))
+    let sort = format!("{service}:({})", if is_read(name) { "read" } else { "write" });
+    let find = |name: &str| RATES.iter().chain(&OTHER).find(|(n, _)| *n == name).map(|(_, rate)| *rate);
+    let [.., reading, writing] = OTHER.map(|(_, rate)| rate);
+    find(operation).or_else(|| find(&sort)).unwrap_or(if is_read(name) { reading } else { writing })
+}
+
+fn quota(operation: &str) -> Quota {
+    let Rate { burst, refill } = rate_of(operation);
+    let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
+    Quota::with_period(Duration::from_secs_f64(1.0 / refill)).map_or(Quota::per_second(burst), |q| q.allow_burst(burst))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_has_its_own_rate_or_that_of_its_sort() {
+        assert_eq!(rate_of("ec2:RunInstances"), rate(5, 2.0));
+        assert_eq!(rate_of("ec2:DescribeInstances"), rate(100, 20.0));
+        assert_eq!(rate_of("ec2:CreateVpc"), rate(50, 5.0));
+        assert_eq!(rate_of("kms:CreateKey"), rate(5, 5.0));
+        assert_eq!(rate_of("sts:GetCallerIdentity"), rate(20, 10.0));
+        assert_eq!(rate_of("autoscaling:CreateAutoScalingGroup"), rate(10, 5.0));
+        assert_eq!(quota("ec2:CreateVpcEndpoint").burst_size().get(), 4);
+        assert_eq!(quota("ec2:CreateVpcEndpoint").replenish_interval(), Duration::from_secs_f64(1.0 / 0.3));
+    }
+
+    #[test]
+    fn reading_and_writing_of_a_service_do_not_share_a_bucket_and_the_apis_of_ec2_share_none() {
+        for (one, other) in [("iam:CreateRole", "iam:GetRole"), ("ec2:CreateVpc", "ec2:CreateSubnet")] {
+            assert_ne!(bucket_of(one), bucket_of(other));
+        }
+        assert_eq!(bucket_of("iam:CreateRole"), bucket_of("iam:TagRole"));
+        assert_eq!(bucket_of("tag:GetResources"), "tag");
+    }
+
+    #[test]
+    fn the_manual_shows_every_rate() {
+        let manual = include_str!("../../../docs/operations.md");
+        for (name, Rate { burst, refill }) in RATES.iter().chain(&OTHER) {
+            let row = format!("| `{name}` | {burst} | {refill} |");
+            assert!(manual.contains(&row), "docs/operations.md lacks {row}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_bucket_gives_its_burst_at_once_and_then_makes_wait() {
+        let limits = Limits::new(false);
+        for _ in 0..4 {
+            limits.enter("r", "ec2:CreateVpcEndpoint").await;
+        }
+        let fifth = limits.enter("r", "ec2:CreateVpcEndpoint");
+        assert!(tokio::time::timeout(Duration::from_millis(50), fifth).await.is_err());
+        limits.enter("another", "ec2:CreateVpcEndpoint").await;
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! Credentials and endpoints come from the SDK's normal chain (`AWS_PROFILE`, `AWS_ENDPOINT_URL`, …).
 
+#[cfg(test)]
+mod again;
 pub mod autoscaling;
 pub mod client;
 pub mod ec2;
@@ -13,6 +15,7 @@ mod limit;
 pub mod logs;
 mod lookup;
 mod request_ids;
+mod retry;
 pub mod s3;
 #[cfg(test)]
 mod script;

@@ -9,8 +9,10 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::retry::RetryConfig;
 
 use serde_json::{Map, Value};
 
@@ -23,7 +25,7 @@ use crate::model::cloud::{
 use crate::model::observed::{Object, Status};
 use crate::model::ownership::Owner;
 
-/// Status and body.
+/// Status and body; no answer comes with status 0.
 type Answer = (u16, String);
 
 /// The endpoint.
@@ -38,6 +40,22 @@ impl Script {
     pub(crate) fn answer(self, operation: &str, status: u16, body: &str) -> Self {
         self.answers.lock().unwrap().entry(operation.to_owned()).or_default().push((status, body.to_owned()));
         self
+    }
+
+    /// An operation whose answer is lost: the connection breaks.
+    pub(crate) fn lost(self, operation: &str) -> Self {
+        self.answer(operation, 0, "")
+    }
+
+    /// An error of EC2 or of auto scaling.
+    pub(crate) fn error(self, operation: &str, code: &str) -> Self {
+        let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>{code}</Message></Error>");
+        let body = if ["AutoScaling", "Role", "InstanceProfile"].iter().any(|part| operation.contains(part)) {
+            format!("<ErrorResponse>{error}</ErrorResponse>")
+        } else {
+            format!("<Response><Errors>{error}</Errors></Response>")
+        };
+        self.answer(operation, 400, &body)
     }
 
     /// An answer to an operation of EC2: its members.
@@ -115,6 +133,7 @@ impl Script {
             .region(Region::new("ap-northeast-1"))
             .credentials_provider(SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "test")))
             .http_client(http_client_fn(move |_, _| connector.clone()))
+            .retry_config(RetryConfig::standard().with_max_attempts(6).with_initial_backoff(Duration::from_millis(1)))
             .build();
         Session::scripted(config, Duration::from_millis(1)).context("ap-northeast-1")
     }
@@ -168,6 +187,10 @@ impl HttpConnector for Script {
             Some(list) => list[0].clone(),
             None => panic!("the script has no answer to {operation}"),
         };
+        if status == 0 {
+            let broken = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "the answer is lost");
+            return HttpConnectorFuture::ready(Err(ConnectorError::io(broken.into())));
+        }
         let status = StatusCode::try_from(status).unwrap();
         HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(answer))))
     }

@@ -4,10 +4,10 @@ use serde_json::json;
 
 use crate::support::kind_case::{Case, run, run_part};
 
-#[test]
-fn autoscaling_group_creates_reads_back_changes_and_deletes() {
+/// The case of `autoscaling_group`.
+pub fn case() -> Case {
     let template = json!({"image": "ami-12c6146b", "instance_type": "t3.small"});
-    run(Case {
+    Case {
         kind: "autoscaling_group",
         needs: vec![
             ("t/net", "vpc", json!({"cidr": "10.3.0.0/16"})),
@@ -98,7 +98,13 @@ fn autoscaling_group_creates_reads_back_changes_and_deletes() {
             ("placement_group", "updates are lost"),
             ("hooks", "those of the creating call are not kept"),
         ],
-    });
+        ..Case::default()
+    }
+}
+
+#[test]
+fn autoscaling_group_creates_reads_back_changes_and_deletes() {
+    run(case());
 }
 
 #[test]
@@ -129,5 +135,6 @@ fn autoscaling_group_takes_another_template_and_a_mix_of_types() {
             "max": 2,
         }),
         not_by_emulator: &[],
+        ..Case::default()
     });
 }

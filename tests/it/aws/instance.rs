@@ -2,15 +2,44 @@
 
 use serde_json::json;
 
-use crate::support::kind_case::{Case, run};
+use crate::support::kind_case::{Case, changed, run};
 
-#[test]
-fn instance_creates_reads_back_changes_and_deletes() {
+/// The case of `instance`.
+pub fn case() -> Case {
     let trust = json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
     ]});
     let role = json!({"trust": trust, "instance_profile": true});
-    run(Case {
+    let first = json!({
+    "image": "ami-12c6146b",
+    "instance_type": "t3.small",
+    "subnet": "t/sub",
+    "private_ip": "10.2.1.9",
+    "public_address": true,
+    "ipv6_addresses": 0,
+    "security_groups": ["t/web"],
+    "role": "t/role",
+    "user_data": "#!/bin/sh\necho 再建\n",
+    "key_name": "admin",
+    "root_disk": {"size": "20GiB", "type": "gp3", "iops": 3000, "throughput": 125, "key": "t/key"},
+    "disks": {"/dev/sdf": {"size": "10GiB", "type": "gp3", "encrypted": true}},
+    "metadata": {"tokens": "required", "hop_limit": 2, "endpoint": true, "ipv6": false, "tags": true},
+    "monitoring": true,
+    "termination_protection": true,
+    "stop_protection": true,
+    "shutdown": "terminate",
+    "source_dest_check": false,
+    "ebs_optimized": true,
+    "credits": "standard",
+    "hibernation": true,
+    "tenancy": "default",
+    "placement_group": "near",
+    "cpu": {"cores": 1, "threads_per_core": 2},
+    "running": true,
+    "tags": {"a": "1"},
+    });
+    let third = changed(&first, &json!({"user_data": "#!/bin/sh\necho 3\n", "private_ip": "10.2.1.10"}));
+    Case {
         kind: "instance",
         needs: vec![
             ("t/net", "vpc", json!({"cidr": "10.2.0.0/16"})),
@@ -21,34 +50,7 @@ fn instance_creates_reads_back_changes_and_deletes() {
             ("t/next", "role", role),
             ("t/key", "key", json!({})),
         ],
-        first: json!({
-            "image": "ami-12c6146b",
-            "instance_type": "t3.small",
-            "subnet": "t/sub",
-            "private_ip": "10.2.1.9",
-            "public_address": true,
-            "ipv6_addresses": 0,
-            "security_groups": ["t/web"],
-            "role": "t/role",
-            "user_data": "#!/bin/sh\necho 再建\n",
-            "key_name": "admin",
-            "root_disk": {"size": "20GiB", "type": "gp3", "iops": 3000, "throughput": 125, "key": "t/key"},
-            "disks": {"/dev/sdf": {"size": "10GiB", "type": "gp3", "encrypted": true}},
-            "metadata": {"tokens": "required", "hop_limit": 2, "endpoint": true, "ipv6": false, "tags": true},
-            "monitoring": true,
-            "termination_protection": true,
-            "stop_protection": true,
-            "shutdown": "terminate",
-            "source_dest_check": false,
-            "ebs_optimized": true,
-            "credits": "standard",
-            "hibernation": true,
-            "tenancy": "default",
-            "placement_group": "near",
-            "cpu": {"cores": 1, "threads_per_core": 2},
-            "running": true,
-            "tags": {"a": "1"},
-        }),
+        first,
         second: json!({
             "image": "ami-12c6146b",
             "instance_type": "t3.large",
@@ -80,6 +82,7 @@ fn instance_creates_reads_back_changes_and_deletes() {
             "running": false,
             "tags": {"a": "2", "b": "3"},
         }),
+        third: Some(third),
         not_by_emulator: &[
             ("root_disk", "forgets the throughput of disks made with a server"),
             ("termination_protection", "takes it only when it is modified later"),
@@ -88,5 +91,11 @@ fn instance_creates_reads_back_changes_and_deletes() {
             ("placement_group", "not kept"),
             ("cpu", "not kept"),
         ],
-    });
+        ..Case::default()
+    }
+}
+
+#[test]
+fn instance_creates_reads_back_changes_and_deletes() {
+    run(case());
 }

@@ -3,16 +3,21 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::support::moto::moto;
+use crate::support::moto::{Moto, moto};
 
-const REGION: &str = "ap-northeast-1";
+/// Region of the environment.
+pub const REGION: &str = "ap-northeast-1";
 
-struct Cli {
-    dir: tempfile::TempDir,
+/// The reference project in a folder of its own, on a server.
+pub struct Cli<'a> {
+    /// The folder.
+    pub dir: tempfile::TempDir,
+    moto: &'a Moto,
 }
 
-impl Cli {
-    fn new() -> Self {
+impl<'a> Cli<'a> {
+    /// A copy of the project, for this server.
+    pub fn new(moto: &'a Moto) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         for folder in ["environments", "stacks", "templates"] {
@@ -23,16 +28,20 @@ impl Cli {
         let lines: Vec<&str> =
             staging.lines().filter(|l| !l.starts_with("account:") && !l.starts_with("role:")).collect();
         std::fs::write(dir.path().join("environments/staging.yaml"), lines.join("\n") + "\n").unwrap();
-        Self { dir }
+        Self { dir, moto }
     }
 
-    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+    /// The binary with these arguments.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_saiken"));
         command.arg("-C").arg(self.dir.path()).args(["-e", "staging"]).args(arguments);
-        for (name, value) in moto().environment(REGION) {
-            command.env(name, value);
-        }
-        let Output { status, stdout, stderr } = command.output().unwrap();
+        command.envs(self.moto.environment(REGION));
+        command
+    }
+
+    /// Runs it: exit code, stdout, stderr.
+    pub fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
         let text = |b: Vec<u8>| String::from_utf8(b).unwrap();
         (status.code().unwrap_or(-1), text(stdout), text(stderr))
     }
@@ -53,7 +62,7 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn the_reference_system_applies_converges_drifts_is_repaired_and_leaves_nothing() {
-    let cli = Cli::new();
+    let cli = Cli::new(moto());
     let (code, out, err) = cli.run(&["apply", "--yes"]);
     assert_eq!(code, 0, "{out}\n{err}");
     let (code, out, err) = cli.run(&["plan", "--detailed-exitcode"]);

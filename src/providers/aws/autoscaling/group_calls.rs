@@ -10,8 +10,8 @@ use aws_sdk_autoscaling::types::{
 use serde_json::json;
 
 use super::group::{
-    DeletionProtection, GroupHealth, GroupProcess, InstanceOverride, MaintenancePolicy, MixedInstances,
-    OnDemandStrategy, Spec, SpotStrategy, TerminationPolicy,
+    AutoscalingGroup, DeletionProtection, GroupHealth, GroupProcess, InstanceOverride, MaintenancePolicy,
+    MixedInstances, OnDemandStrategy, Spec, SpotStrategy, TerminationPolicy,
 };
 use super::parts::{
     LifecycleHook, difference, from_seconds, hook_specification, observed_hook, observed_policy, observed_schedule,
@@ -22,11 +22,15 @@ use crate::model::cloud::{ApiError, ErrorClass, Watch};
 use crate::model::observed::{Object, Status};
 use crate::model::ownership;
 use crate::model::types::Ref;
-use crate::providers::aws::client::Context;
+use crate::providers::aws::client::{Context, Look};
 use crate::providers::aws::ec2::attributes;
-use crate::providers::aws::kind::{Create, Delete, Found, Read, Selection, Tags, Update};
+use crate::providers::aws::kind::{Create, Delete, Found, Read, Selection, Tags, Update, create_once};
 
 /// Granularity of group metrics: the only one there is.
+/// Longest time until a group lets itself be deleted.
+const IDLE_WITHIN: Duration = Duration::from_secs(600);
+/// Longest time until the servers of a deleted group are gone.
+const GONE_WITHIN: Duration = Duration::from_secs(1800);
 const GRANULARITY: &str = "1Minute";
 
 /// Reads groups in pages, and the policies and schedules of all groups in pages.
@@ -259,7 +263,8 @@ pub(super) async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<Stri
         .flatten()
         .map(|(name, hook)| Ok(hook_specification(name, hook, hook_role(want, hook)?)))
         .collect::<Result<Vec<_>, ApiError>>()?;
-    let request = cx
+    let once = cx.once();
+    let request = once
         .clients
         .autoscaling
         .create_auto_scaling_group()
@@ -284,7 +289,11 @@ pub(super) async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<Stri
         .set_instance_maintenance_policy(maintenance(spec.maintenance.as_ref()))
         .set_lifecycle_hook_specification_list(Some(hooks).filter(|h| !h.is_empty()))
         .set_tags(Some(want.tags.iter().map(|(k, v)| tag(want.name, k, Some(v))).collect()));
-    cx.call("autoscaling:CreateAutoScalingGroup", request.send()).await?;
+    let call = async {
+        once.call("autoscaling:CreateAutoScalingGroup", request.send()).await?;
+        Ok(want.name.to_owned())
+    };
+    create_once::<AutoscalingGroup>(cx, want, Some(want.name), call).await?;
     let group = want.name;
     for (name, policy) in spec.policies.iter().flatten() {
         put_policy(cx, group, name, policy).await?;
@@ -501,8 +510,10 @@ async fn in_service(cx: &Context, group: &str, spec: &Spec, watch: &dyn Watch) -
         return Ok(());
     }
     let want = spec.desired.unwrap_or(spec.min);
-    cx.wait(watch, &format!("{want} servers in service"), Duration::from_secs(limit), || async {
-        Ok(describe(cx, group).await?.filter(|g| capacity(g) >= want).map(|_| ()))
+    cx.wait(watch, &format!("{want} servers of {group} in service"), Duration::from_secs(limit), || async {
+        let have = describe(cx, group).await?.as_ref().map(capacity);
+        let state = have.map(|have| format!("{have} in service"));
+        Ok(Look::when(have.is_some_and(|have| have >= want), state.as_deref()))
     })
     .await
 }
@@ -527,17 +538,19 @@ pub(super) async fn delete(cx: &Context, delete: &Delete<'_, Spec>) -> Result<()
     let operation = "autoscaling:DeleteAutoScalingGroup";
     let client = &cx.clients.autoscaling;
     // An activity that is under way forbids the call for a moment.
-    cx.wait(delete.watch, "the group's activities to end", Duration::from_secs(600), || async {
+    cx.wait(delete.watch, &format!("the activities of {} to end", delete.id), IDLE_WITHIN, || async {
         let request = client.delete_auto_scaling_group().auto_scaling_group_name(delete.id).force_delete(true);
         match cx.call(operation, request.send()).await {
-            Ok(_) => Ok(Some(())),
-            Err(e) if is_busy(&e) => Ok(None),
+            Ok(_) => Ok(Look::Done(())),
+            Err(e) if is_busy(&e) => Ok(Look::not(e.code.as_deref())),
             Err(e) => Err(e),
         }
     })
     .await?;
-    cx.wait(delete.watch, "the group's servers to be terminated", Duration::from_secs(1800), || async {
-        Ok(describe(cx, delete.id).await?.is_none().then_some(()))
+    cx.wait(delete.watch, &format!("the servers of {} to be terminated", delete.id), GONE_WITHIN, || async {
+        let group = describe(cx, delete.id).await?;
+        let state = group.as_ref().map(|g| format!("{} servers left", g.instances().len()));
+        Ok(Look::when(group.is_none(), state.as_deref()))
     })
     .await
 }

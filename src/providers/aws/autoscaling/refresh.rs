@@ -9,7 +9,7 @@ use aws_sdk_autoscaling::types::{
 use super::group::RefreshSettings;
 use super::parts::seconds;
 use crate::model::cloud::{ApiError, ErrorClass, Watch};
-use crate::providers::aws::client::Context;
+use crate::providers::aws::client::{Context, Look};
 
 const START: &str = "autoscaling:StartInstanceRefresh";
 
@@ -40,7 +40,7 @@ pub(super) async fn refresh(
     if limit == 0 {
         return Ok(());
     }
-    cx.wait(watch, "the servers to be replaced", Duration::from_secs(limit), || async {
+    cx.wait(watch, &format!("the servers of {group} to be replaced"), Duration::from_secs(limit), || async {
         let request = cx
             .clients
             .autoscaling
@@ -49,8 +49,12 @@ pub(super) async fn refresh(
             .instance_refresh_ids(&id);
         let answer = cx.call("autoscaling:DescribeInstanceRefreshes", request.send()).await?;
         match answer.instance_refreshes().first() {
-            Some(refresh) => done(refresh),
-            None => Ok(None),
+            Some(refresh) => {
+                let percent = refresh.percentage_complete().unwrap_or(0);
+                let state = format!("{}, {percent} %", refresh.status().map_or("no state", |s| s.as_str()));
+                Ok(done(refresh)?.map_or(Look::Not(state), Look::Done))
+            }
+            None => Ok(Look::not(None)),
         }
     })
     .await

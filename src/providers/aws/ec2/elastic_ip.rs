@@ -21,8 +21,11 @@ use crate::model::cloud::{ApiError, ErrorClass, Watch};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
 use crate::model::types::Ref;
-use crate::providers::aws::client::Context;
-use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
+use crate::providers::aws::client::{Context, Look};
+use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update, create_once};
+
+/// Longest time until a reverse name is in force.
+const NAMED_WITHIN: Duration = Duration::from_secs(900);
 
 /// The kind `elastic_ip`.
 pub struct ElasticIp;
@@ -136,7 +139,8 @@ impl AwsKind for ElasticIp {
     }
 
     async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
-        let request = cx
+        let once = cx.once();
+        let request = once
             .ec2()
             .allocate_address()
             .domain(DomainType::Vpc)
@@ -144,8 +148,11 @@ impl AwsKind for ElasticIp {
             .set_network_border_group(want.spec.border_group.clone())
             .set_address(want.spec.address.clone())
             .tag_specifications(tag_specification(ResourceType::ElasticIp, want.tags));
-        let answer = cx.call("ec2:AllocateAddress", request.send()).await?;
-        let id = answer.allocation_id().unwrap_or_default().to_owned();
+        let call = async {
+            let answer = once.call("ec2:AllocateAddress", request.send()).await?;
+            Ok(answer.allocation_id().unwrap_or_default().to_owned())
+        };
+        let id = create_once::<Self>(cx, want, None, call).await?;
         associate(cx, &id, want).await?;
         if let Some(name) = want.spec.reverse_dns.as_deref().filter(|n| !n.is_empty()) {
             set_reverse(cx, &id, name, want.watch).await?;
@@ -236,7 +243,7 @@ async fn set_reverse(cx: &Context, id: &str, name: &str, watch: &dyn Watch) -> R
         let request = cx.ec2().modify_address_attribute().allocation_id(id).domain_name(name);
         cx.call("ec2:ModifyAddressAttribute", request.send()).await?;
     }
-    cx.wait(watch, "the reverse name", Duration::from_secs(900), || async {
+    cx.wait(watch, &format!("the reverse name of {id}"), NAMED_WITHIN, || async {
         let request =
             cx.ec2().describe_addresses_attribute().allocation_ids(id).attribute(AddressAttributeName::DomainName);
         let answer = cx.call("ec2:DescribeAddressesAttribute", request.send()).await?;
@@ -248,8 +255,8 @@ async fn set_reverse(cx: &Context, id: &str, name: &str, watch: &dyn Watch) -> R
                 let message = format!("the reverse name was refused: {why}");
                 Err(ApiError::new("ec2:ModifyAddressAttribute", ErrorClass::Invalid, message))
             }
-            Some("PENDING") => Ok(None),
-            _ => Ok(Some(())),
+            Some("PENDING") => Ok(Look::not(Some("PENDING"))),
+            _ => Ok(Look::Done(())),
         }
     })
     .await

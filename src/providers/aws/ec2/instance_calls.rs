@@ -25,7 +25,7 @@ use crate::model::cloud::{ApiError, ErrorClass, Watch};
 use crate::model::observed::Status;
 use crate::model::ownership;
 use crate::model::types::{Image, Ref};
-use crate::providers::aws::client::Context;
+use crate::providers::aws::client::{Context, Look};
 use crate::providers::aws::kind::{Create, Delete, Found, Read, Selection, Update};
 
 /// Longest wait for a server to start or to stop.
@@ -553,9 +553,11 @@ async fn update_root(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiE
 /// Terminates a server and waits until it is gone.
 pub(super) async fn delete(cx: &Context, delete: &Delete<'_, Spec>) -> Result<(), ApiError> {
     cx.call("ec2:TerminateInstances", cx.ec2().terminate_instances().instance_ids(delete.id).send()).await?;
-    cx.wait(delete.watch, "the server to be terminated", LIMIT, || async {
+    cx.wait(delete.watch, &format!("{} to be terminated", delete.id), LIMIT, || async {
         let instance = describe(cx, delete.id).await?;
-        Ok(instance.is_none_or(|i| state(&i) == Some(&InstanceStateName::Terminated)).then_some(()))
+        let now = instance.as_ref().and_then(state);
+        let gone = instance.is_none() || now == Some(&InstanceStateName::Terminated);
+        Ok(Look::when(gone, now.map(InstanceStateName::as_str)))
     })
     .await
 }
@@ -575,15 +577,15 @@ async fn stop(cx: &Context, id: &str, watch: &dyn Watch) -> Result<(), ApiError>
 
 /// Waits for a state. A server that ends instead tells why.
 async fn reach(cx: &Context, id: &str, goal: &InstanceStateName, watch: &dyn Watch) -> Result<(), ApiError> {
-    cx.wait(watch, &format!("the server to be {}", goal.as_str()), LIMIT, || async {
-        let Some(instance) = describe(cx, id).await? else { return Ok(None) };
+    cx.wait(watch, &format!("{id} to be {}", goal.as_str()), LIMIT, || async {
+        let Some(instance) = describe(cx, id).await? else { return Ok(Look::not(None)) };
         match state(&instance) {
-            Some(now) if now == goal => Ok(Some(())),
+            Some(now) if now == goal => Ok(Look::Done(())),
             Some(InstanceStateName::Terminated | InstanceStateName::ShuttingDown) => {
                 let why = instance.state_reason().and_then(|r| r.message()).unwrap_or("no reason given");
                 Err(ApiError::new("ec2:RunInstances", ErrorClass::Other, format!("{id} was terminated: {why}")))
             }
-            _ => Ok(None),
+            now => Ok(Look::not(now.map(InstanceStateName::as_str))),
         }
     })
     .await

@@ -19,7 +19,7 @@ use crate::model::kind::{Attribute, Facts, Kind, Permissions, Replacement, Scope
 use crate::model::observed::{Object, Status};
 use crate::model::types::Ref;
 use crate::providers::aws::client::Context;
-use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
+use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update, create_once};
 
 /// The kind `internet_gateway`.
 pub struct InternetGateway;
@@ -78,9 +78,13 @@ impl AwsKind for InternetGateway {
 
     async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
         let tags = tag_specification(ResourceType::InternetGateway, want.tags);
-        let request = cx.ec2().create_internet_gateway().tag_specifications(tags);
-        let answer = cx.call("ec2:CreateInternetGateway", request.send()).await?;
-        let id = answer.internet_gateway().and_then(ApiGateway::internet_gateway_id).unwrap_or_default().to_owned();
+        let once = cx.once();
+        let request = once.ec2().create_internet_gateway().tag_specifications(tags);
+        let call = async {
+            let answer = once.call("ec2:CreateInternetGateway", request.send()).await?;
+            Ok(answer.internet_gateway().and_then(ApiGateway::internet_gateway_id).unwrap_or_default().to_owned())
+        };
+        let id = create_once::<Self>(cx, want, None, call).await?;
         if let Some(vpc) = &want.spec.vpc {
             attach(cx, &id, &want.id(vpc)?).await?;
         }

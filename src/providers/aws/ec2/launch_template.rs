@@ -35,7 +35,7 @@ use crate::model::observed::{Object, Status};
 use crate::model::types::{Image, Ref, Size};
 use crate::providers::aws::client::Context;
 use crate::providers::aws::iam::role::Role;
-use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
+use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update, create_once};
 use crate::providers::aws::kms::key::Key;
 use crate::providers::aws::words::words;
 
@@ -389,8 +389,12 @@ impl AwsKind for LaunchTemplate {
             .set_version_description(want.spec.description.clone())
             .launch_template_data(to_api(want, &want.spec.image)?)
             .tag_specifications(tag_specification(ResourceType::LaunchTemplate, want.tags));
-        let answer = cx.call("ec2:CreateLaunchTemplate", request.send()).await?;
-        Ok(answer.launch_template().and_then(|t| t.launch_template_id()).unwrap_or_default().to_owned())
+        let call = async {
+            let answer = cx.call("ec2:CreateLaunchTemplate", request.send()).await?;
+            Ok(answer.launch_template().and_then(|t| t.launch_template_id()).unwrap_or_default().to_owned())
+        };
+        // The name is taken if a run with another token made it.
+        create_once::<Self>(cx, want, None, call).await
     }
 
     async fn update(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError> {

@@ -25,8 +25,13 @@ use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
 use crate::model::types::Ref;
-use crate::providers::aws::client::Context;
+use crate::providers::aws::client::{Context, Look};
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
+
+/// Longest time until a new gateway is usable.
+const USABLE_WITHIN: Duration = Duration::from_secs(600);
+/// Longest time until addresses have come or gone, connections over them drained, or a deleted gateway is gone.
+const SETTLED_WITHIN: Duration = Duration::from_secs(900);
 
 /// The kind `nat_gateway`.
 pub struct NatGateway;
@@ -192,15 +197,15 @@ impl AwsKind for NatGateway {
             .tag_specifications(tag_specification(ResourceType::Natgateway, want.tags));
         let answer = cx.call("ec2:CreateNatGateway", request.send()).await?;
         let id = answer.nat_gateway().and_then(ApiGateway::nat_gateway_id).unwrap_or_default().to_owned();
-        cx.wait(want.watch, "the NAT gateway to be available", Duration::from_secs(600), || async {
+        cx.wait(want.watch, &format!("{id} to be available"), USABLE_WITHIN, || async {
             let gateway = live(cx, &id).await?;
             match gateway.as_ref().and_then(|g| g.state()) {
-                Some(NatGatewayState::Available) => Ok(Some(())),
+                Some(NatGatewayState::Available) => Ok(Look::Done(())),
                 Some(NatGatewayState::Failed) => {
                     let why = gateway.as_ref().and_then(|g| g.failure_message()).unwrap_or("no reason given");
                     Err(ApiError::new("ec2:CreateNatGateway", ErrorClass::Other, format!("the gateway failed: {why}")))
                 }
-                _ => Ok(None),
+                now => Ok(Look::not(now.map(NatGatewayState::as_str))),
             }
         })
         .await?;
@@ -237,10 +242,11 @@ impl AwsKind for NatGateway {
 
     async fn delete(cx: &Context, delete: &Delete<'_, Spec>) -> Result<(), ApiError> {
         cx.call("ec2:DeleteNatGateway", cx.ec2().delete_nat_gateway().nat_gateway_id(delete.id).send()).await?;
-        cx.wait(delete.watch, "the NAT gateway to be gone", Duration::from_secs(900), || async {
+        cx.wait(delete.watch, &format!("{} to be gone", delete.id), SETTLED_WITHIN, || async {
             let gateway = live(cx, delete.id).await?;
-            let gone = gateway.is_none_or(|g| g.state() == Some(&NatGatewayState::Deleted));
-            Ok(gone.then_some(()))
+            let now = gateway.as_ref().and_then(|g| g.state());
+            let gone = gateway.is_none() || now == Some(&NatGatewayState::Deleted);
+            Ok(Look::when(gone, now.map(NatGatewayState::as_str)))
         })
         .await
     }
@@ -261,15 +267,16 @@ async fn live(cx: &Context, id: &str) -> Result<Option<ApiGateway>, ApiError> {
 /// Waits until no address of a gateway is coming or going. Connections over one that goes are drained first.
 async fn settled(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError> {
     use NatGatewayAddressStatus::{Assigning, Associating, Disassociating, Failed, Unassigning};
-    cx.wait(update.want.watch, "the addresses of the NAT gateway", Duration::from_secs(900), || async {
-        let Some(gateway) = live(cx, update.id).await? else { return Ok(Some(())) };
+    cx.wait(update.want.watch, &format!("the addresses of {}", update.id), SETTLED_WITHIN, || async {
+        let Some(gateway) = live(cx, update.id).await? else { return Ok(Look::Done(())) };
         let addresses = gateway.nat_gateway_addresses();
         if let Some(failed) = addresses.iter().find(|a| a.status() == Some(&Failed)) {
             let message = format!("an address failed: {}", failed.failure_message().unwrap_or("no reason given"));
             return Err(ApiError::new("ec2:DescribeNatGateways", ErrorClass::Other, message));
         }
         let moving = |s: &NatGatewayAddressStatus| matches!(s, Assigning | Associating | Disassociating | Unassigning);
-        Ok((!addresses.iter().any(|a| a.status().is_some_and(moving))).then_some(()))
+        let now = addresses.iter().filter_map(|a| a.status()).find(|s| moving(s));
+        Ok(Look::when(now.is_none(), now.map(NatGatewayAddressStatus::as_str)))
     })
     .await
 }

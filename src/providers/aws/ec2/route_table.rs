@@ -23,8 +23,8 @@ use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
 use crate::model::types::Ref;
-use crate::providers::aws::client::Context;
-use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
+use crate::providers::aws::client::{Context, Look};
+use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, SEEN_WITHIN, Selection, Tags, Update};
 
 /// The kind `route_table`.
 pub struct RouteTable;
@@ -129,7 +129,9 @@ impl AwsKind for RouteTable {
         let answer = cx.call("ec2:CreateRouteTable", request.send()).await?;
         let id = answer.route_table().and_then(ApiTable::route_table_id).unwrap_or_default().to_owned();
         let table = cx
-            .wait(want.watch, "the route table to be seen", std::time::Duration::from_secs(120), || live(cx, &id))
+            .wait(want.watch, &format!("{id} to be seen"), SEEN_WITHIN, || async {
+                Ok(Look::seen(live(cx, &id).await?))
+            })
             .await?;
         settle(cx, &table, want).await?;
         settle_propagation(cx, &table, want.spec).await?;

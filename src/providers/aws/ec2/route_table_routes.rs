@@ -232,7 +232,11 @@ macro_rules! filled {
 
 async fn create(cx: &Context, table: &str, route: &Route) -> Result<(), ApiError> {
     let request = filled!(cx.ec2().create_route(), table, route);
-    cx.call("ec2:CreateRoute", request.send()).await.map(|_| ())
+    match cx.call("ec2:CreateRoute", request.send()).await {
+        // Its answer was lost and it was made again, or somebody was quicker: it shall lead where it is declared to.
+        Err(e) if e.code.as_deref() == Some("RouteAlreadyExists") => replace(cx, table, route).await,
+        other => other.map(|_| ()),
+    }
 }
 
 async fn replace(cx: &Context, table: &str, route: &Route) -> Result<(), ApiError> {

@@ -23,8 +23,10 @@ use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
 use crate::model::types::Ref;
-use crate::providers::aws::client::Context;
-use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
+use crate::providers::aws::client::{Context, Look};
+use crate::providers::aws::kind::{
+    AwsKind, Create, Delete, Found, Read, SEEN_WITHIN, Selection, Tags, Update, create_once,
+};
 
 /// The kind `security_group`.
 pub struct SecurityGroup;
@@ -137,17 +139,23 @@ impl AwsKind for SecurityGroup {
     }
 
     async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
-        let request = cx
+        let once = cx.once();
+        let request = once
             .ec2()
             .create_security_group()
             .group_name(want.spec.name.as_deref().unwrap_or(want.name))
             .description(&want.spec.description)
             .vpc_id(want.id(&want.spec.vpc)?)
             .tag_specifications(tag_specification(ResourceType::SecurityGroup, want.tags));
-        let answer = cx.call("ec2:CreateSecurityGroup", request.send()).await?;
-        let id = answer.group_id().unwrap_or_default().to_owned();
+        let call = async {
+            let answer = once.call("ec2:CreateSecurityGroup", request.send()).await?;
+            Ok(answer.group_id().unwrap_or_default().to_owned())
+        };
+        let id = create_once::<Self>(cx, want, None, call).await?;
         let group = cx
-            .wait(want.watch, "the security group to be seen", std::time::Duration::from_secs(120), || live(cx, &id))
+            .wait(want.watch, &format!("{id} to be seen"), SEEN_WITHIN, || async {
+                Ok(Look::seen(live(cx, &id).await?))
+            })
             .await?;
         settle_both(cx, &group, want, |_| true).await?;
         Ok(id)

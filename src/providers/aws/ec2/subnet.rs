@@ -24,9 +24,14 @@ use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
 use crate::model::types::{Cidr, Ref};
-use crate::providers::aws::client::Context;
-use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
+use crate::providers::aws::client::{Context, Look};
+use crate::providers::aws::kind::{
+    AwsKind, Create, Delete, Found, Read, SEEN_WITHIN, Selection, Tags, Update, create_once,
+};
 use crate::providers::aws::words::words;
+
+/// Longest time until an IPv6 range has come or gone.
+const RANGE_WITHIN: Duration = Duration::from_secs(300);
 
 /// The kind `subnet`.
 pub struct Subnet;
@@ -186,7 +191,8 @@ impl AwsKind for Subnet {
 
     async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
         let spec = want.spec;
-        let request = cx
+        let once = cx.once();
+        let request = once
             .ec2()
             .create_subnet()
             .vpc_id(want.id(&spec.vpc)?)
@@ -195,11 +201,15 @@ impl AwsKind for Subnet {
             .set_ipv6_cidr_block(range(cx, want).await?)
             .set_ipv6_native(spec.ipv6_native)
             .tag_specifications(tag_specification(ResourceType::Subnet, want.tags));
-        let answer = cx.call("ec2:CreateSubnet", request.send()).await?;
-        let id = answer.subnet().and_then(ApiSubnet::subnet_id).unwrap_or_default().to_owned();
-        cx.wait(want.watch, "the subnet to be available", Duration::from_secs(120), || async {
+        let call = async {
+            let answer = once.call("ec2:CreateSubnet", request.send()).await?;
+            Ok(answer.subnet().and_then(ApiSubnet::subnet_id).unwrap_or_default().to_owned())
+        };
+        let id = create_once::<Self>(cx, want, None, call).await?;
+        cx.wait(want.watch, &format!("{id} to be available"), SEEN_WITHIN, || async {
             let subnet = live(cx, &id).await?;
-            Ok(subnet.filter(|s| s.state() == Some(&SubnetState::Available)).map(|_| ()))
+            let now = subnet.as_ref().and_then(ApiSubnet::state);
+            Ok(Look::when(now == Some(&SubnetState::Available), now.map(SubnetState::as_str)))
         })
         .await?;
         set_attributes(cx, &id, spec, |_| true).await?;
@@ -289,15 +299,18 @@ async fn settle_range(cx: &Context, id: &str, want: &Create<'_, Spec>) -> Result
     if let Some(association) = there.and_then(|a| a.association_id()) {
         let request = cx.ec2().disassociate_subnet_cidr_block().association_id(association);
         cx.call("ec2:DisassociateSubnetCidrBlock", request.send()).await?;
-        cx.wait(want.watch, "the IPv6 range to be gone", Duration::from_secs(300), || async {
-            Ok(live(cx, id).await?.is_none_or(|s| ipv6(&s).is_none()).then_some(()))
+        cx.wait(want.watch, &format!("the IPv6 range of {id} to be gone"), RANGE_WITHIN, || async {
+            let subnet = live(cx, id).await?;
+            let range = subnet.as_ref().and_then(ipv6);
+            Ok(Look::when(range.is_none(), range.and_then(|r| r.ipv6_cidr_block())))
         })
         .await?;
     }
     let request = cx.ec2().associate_subnet_cidr_block().subnet_id(id).ipv6_cidr_block(wanted);
     cx.call("ec2:AssociateSubnetCidrBlock", request.send()).await?;
-    cx.wait(want.watch, "the IPv6 range", Duration::from_secs(300), || async {
-        Ok(live(cx, id).await?.filter(|s| ipv6(s).is_some()).map(|_| ()))
+    cx.wait(want.watch, &format!("the IPv6 range of {id}"), RANGE_WITHIN, || async {
+        let subnet = live(cx, id).await?;
+        Ok(Look::when(subnet.as_ref().and_then(ipv6).is_some(), Some("no range yet")))
     })
     .await
 }

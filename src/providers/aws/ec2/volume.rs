@@ -25,12 +25,15 @@ use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacem
 use crate::model::observed::{Object, Status};
 use crate::model::ownership;
 use crate::model::types::{Ref, Size};
-use crate::providers::aws::client::Context;
+use crate::providers::aws::client::{Context, Look};
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
 use crate::providers::aws::kms::key::Key;
 
 /// Longest wait for a volume to be made, attached or detached.
 const LIMIT: Duration = Duration::from_secs(600);
+
+/// Longest time until a change is in force; the service optimises for hours, and the volume can be used meanwhile.
+const CHANGED_WITHIN: Duration = Duration::from_secs(1800);
 
 /// The kind `volume`.
 pub struct Volume;
@@ -200,9 +203,11 @@ impl AwsKind for Volume {
     async fn delete(cx: &Context, delete: &Delete<'_, Spec>) -> Result<(), ApiError> {
         detach(cx, delete.id, delete.watch).await?;
         cx.call("ec2:DeleteVolume", cx.ec2().delete_volume().volume_id(delete.id).send()).await?;
-        cx.wait(delete.watch, "the volume to be gone", LIMIT, || async {
+        cx.wait(delete.watch, &format!("{} to be gone", delete.id), LIMIT, || async {
             let volume = describe(cx, delete.id).await?;
-            Ok(volume.is_none_or(|v| v.state() == Some(&VolumeState::Deleted)).then_some(()))
+            let now = volume.as_ref().and_then(ApiVolume::state);
+            let gone = volume.is_none() || now == Some(&VolumeState::Deleted);
+            Ok(Look::when(gone, now.map(VolumeState::as_str)))
         })
         .await
     }
@@ -258,14 +263,14 @@ async fn describe(cx: &Context, id: &str) -> Result<Option<ApiVolume>, ApiError>
 
 /// Waits until a new volume can be used.
 async fn available(cx: &Context, id: &str, watch: &dyn Watch) -> Result<(), ApiError> {
-    cx.wait(watch, "the volume to be available", LIMIT, || async {
+    cx.wait(watch, &format!("{id} to be available"), LIMIT, || async {
         match describe(cx, id).await?.as_ref().and_then(ApiVolume::state) {
-            Some(VolumeState::Available | VolumeState::InUse) => Ok(Some(())),
+            Some(VolumeState::Available | VolumeState::InUse) => Ok(Look::Done(())),
             Some(VolumeState::Error) => {
                 let message = format!("{id} could not be made: its key or its snapshot may not be usable");
                 Err(ApiError::new("ec2:CreateVolume", ErrorClass::Other, message))
             }
-            _ => Ok(None),
+            now => Ok(Look::not(now.map(VolumeState::as_str))),
         }
     })
     .await
@@ -274,13 +279,12 @@ async fn available(cx: &Context, id: &str, watch: &dyn Watch) -> Result<(), ApiE
 async fn attach(cx: &Context, id: &str, instance: &str, device: &str, watch: &dyn Watch) -> Result<(), ApiError> {
     let request = cx.ec2().attach_volume().volume_id(id).instance_id(instance).device(device);
     cx.call("ec2:AttachVolume", request.send()).await?;
-    cx.wait(watch, "the volume to be attached", LIMIT, || async {
+    cx.wait(watch, &format!("{id} to be attached to {instance}"), LIMIT, || async {
         let volume = describe(cx, id).await?;
-        let attached = volume
-            .iter()
-            .flat_map(ApiVolume::attachments)
-            .any(|a| a.instance_id() == Some(instance) && a.state() == Some(&VolumeAttachmentState::Attached));
-        Ok(attached.then_some(()))
+        let mut here = volume.iter().flat_map(ApiVolume::attachments).filter(|a| a.instance_id() == Some(instance));
+        let now = here.next().and_then(|a| a.state());
+        let attached = now == Some(&VolumeAttachmentState::Attached);
+        Ok(Look::when(attached, now.map(VolumeAttachmentState::as_str)))
     })
     .await
 }
@@ -309,8 +313,9 @@ async fn detach(cx: &Context, id: &str, watch: &dyn Watch) -> Result<(), ApiErro
             }
         }
     }
-    cx.wait(watch, "the volume to be detached (unmount it if this takes long)", LIMIT, || async {
-        Ok(describe(cx, id).await?.is_none_or(|v| live(&v).is_empty()).then_some(()))
+    cx.wait(watch, &format!("{id} to be detached (unmount it if this takes long)"), LIMIT, || async {
+        let servers: Vec<String> = describe(cx, id).await?.iter().flat_map(live).map(|(server, _)| server).collect();
+        Ok(Look::when(servers.is_empty(), Some(&format!("attached to {}", servers.join(", ")))))
     })
     .await
 }
@@ -341,17 +346,17 @@ async fn modify(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError>
 
 /// Waits until a volume's last change is in force.
 pub(super) async fn modified(cx: &Context, id: &str, watch: &dyn Watch) -> Result<(), ApiError> {
-    cx.wait(watch, "the volume's change to be in force", Duration::from_secs(1800), || async {
+    cx.wait(watch, &format!("the change of {id} to be in force"), CHANGED_WITHIN, || async {
         let request = cx.ec2().describe_volumes_modifications().volume_ids(id);
         let answer = cx.call("ec2:DescribeVolumesModifications", request.send()).await?;
         let last = answer.volumes_modifications().iter().max_by_key(|m| m.start_time().map(|t| t.secs()));
         match last.and_then(|m| m.modification_state()) {
-            Some(VolumeModificationState::Modifying) => Ok(None),
+            Some(now @ VolumeModificationState::Modifying) => Ok(Look::not(Some(now.as_str()))),
             Some(VolumeModificationState::Failed) => {
                 let why = last.and_then(|m| m.status_message()).unwrap_or("no reason given");
                 Err(ApiError::new("ec2:ModifyVolume", ErrorClass::Other, format!("the change failed: {why}")))
             }
-            _ => Ok(Some(())),
+            _ => Ok(Look::Done(())),
         }
     })
     .await

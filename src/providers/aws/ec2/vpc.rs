@@ -5,11 +5,11 @@
 //! with a network (main route table, default security group and network ACL) is read in one page each for all networks.
 //!
 //! DHCP options are an object of their own to the API, which can't be changed: other options are a new one, and the old one
-//! goes. It carries the network's tags, so that a run that ended between the two finds it, and goes with the network.
+//! goes. It carries the network's tags, by which the next run finds what one that ended between the two left, and takes it
+//! away; it goes with the network.
 //! API: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVpc.html>
 
 use std::collections::BTreeMap;
-use std::time::Duration as Time;
 
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{ResourceType, Tenancy, Vpc as ApiVpc, VpcAttributeName, VpcState};
@@ -24,8 +24,10 @@ use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacem
 use crate::model::observed::{Object, Status};
 use crate::model::types::{Cidr, Duration};
 use crate::model::value::is_unknown_text;
-use crate::providers::aws::client::Context;
-use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
+use crate::providers::aws::client::{Context, Look};
+use crate::providers::aws::kind::{
+    AwsKind, Create, Delete, Found, Read, SEEN_WITHIN, Selection, Tags, Update, create_once,
+};
 use crate::providers::aws::words::words;
 
 /// The kind `vpc`.
@@ -269,7 +271,8 @@ impl AwsKind for Vpc {
 
     async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
         let spec = want.spec;
-        let request = cx
+        let once = cx.once();
+        let request = once
             .ec2()
             .create_vpc()
             .cidr_block(spec.cidr.as_str())
@@ -277,12 +280,19 @@ impl AwsKind for Vpc {
             .set_ipv6_cidr_block_network_border_group(spec.ipv6_border_group.clone())
             .set_instance_tenancy(spec.tenancy.map(|t| Tenancy::from(t.api())))
             .tag_specifications(tag_specification(ResourceType::Vpc, want.tags));
-        let answer = cx.call("ec2:CreateVpc", request.send()).await?;
-        let id = answer.vpc().and_then(ApiVpc::vpc_id).unwrap_or_default().to_owned();
-        cx.wait(want.watch, "the network to be available", Time::from_secs(120), || async {
+        let call = async {
+            let answer = once.call("ec2:CreateVpc", request.send()).await?;
+            Ok(answer.vpc().and_then(ApiVpc::vpc_id).unwrap_or_default().to_owned())
+        };
+        let id = create_once::<Self>(cx, want, None, call).await?;
+        cx.wait(want.watch, &format!("{id} to be available"), SEEN_WITHIN, || async {
             let vpc = live(cx, &id).await?;
-            let usable = |v: &ApiVpc| v.state() == Some(&VpcState::Available);
-            Ok(vpc.filter(|v| usable(v) && (spec.ipv6 != Some(true) || parts::ipv6(v).is_some())).map(|_| ()))
+            let now = vpc.as_ref().and_then(ApiVpc::state);
+            let usable = now == Some(&VpcState::Available);
+            if usable && spec.ipv6 == Some(true) && vpc.as_ref().and_then(parts::ipv6).is_none() {
+                return Ok(Look::not(Some("without its IPv6 block")));
+            }
+            Ok(Look::when(usable, now.map(VpcState::as_str)))
         })
         .await?;
         settle(cx, &id, want, |field| field != "ipv6" && field != "ipv6_border_group").await?;
@@ -365,7 +375,8 @@ async fn found(cx: &Context, read: &Read<'_>, vpc: &ApiVpc, around: &Around) -> 
     }
     let setting = |field: &str| settings.get(field).copied().flatten();
     let dhcp_id = vpc.dhcp_options_id().unwrap_or("default");
-    let dhcp = around.dhcp.get(dhcp_id).cloned();
+    // With options that a run left beside those in use, it is as nobody declares it, and an update takes them away.
+    let dhcp = around.dhcp.get(dhcp_id).filter(|_| !around.left.contains(&id)).cloned();
     if !read.wants("dhcp", &tags) {
         unread.push("dhcp");
     }

@@ -26,9 +26,14 @@ use crate::model::cloud::{ApiError, ErrorClass, Watch};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
 use crate::model::types::{PolicyDocument, Ref};
-use crate::providers::aws::client::Context;
+use crate::providers::aws::client::{Context, Look};
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
 use crate::providers::aws::words::words;
+
+/// Longest time until an endpoint is usable, or accepted.
+const USABLE_WITHIN: Duration = Duration::from_secs(600);
+/// Longest time until a deleted endpoint is gone.
+const GONE_WITHIN: Duration = Duration::from_secs(900);
 
 /// The kind `vpc_endpoint`.
 pub struct VpcEndpoint;
@@ -340,9 +345,9 @@ impl AwsKind for VpcEndpoint {
                 return Err(api);
             }
         }
-        cx.wait(delete.watch, "the endpoint to be gone", Duration::from_secs(900), || async {
+        cx.wait(delete.watch, &format!("{} to be gone", delete.id), GONE_WITHIN, || async {
             let endpoint = live(cx, delete.id).await?;
-            Ok(endpoint.is_none().then_some(()))
+            Ok(Look::when(endpoint.is_none(), endpoint.as_ref().and_then(word)))
         })
         .await
     }
@@ -354,19 +359,24 @@ impl AwsKind for VpcEndpoint {
 
 /// Waits until an endpoint is usable, or would be once its other end accepts it.
 async fn wait_until_usable(cx: &Context, id: &str, watch: &dyn Watch) -> Result<(), ApiError> {
-    cx.wait(watch, "the endpoint to be available", Duration::from_secs(600), || async {
+    cx.wait(watch, &format!("{id} to be available"), USABLE_WITHIN, || async {
         let endpoint = live(cx, id).await?;
         match endpoint.as_ref().and_then(state) {
-            Some(State::Available | State::PendingAcceptance) => Ok(Some(())),
+            Some(State::Available | State::PendingAcceptance) => Ok(Look::Done(())),
             Some(State::Failed | State::Rejected | State::Expired) => {
                 let why = endpoint.as_ref().and_then(|e| e.last_error()).and_then(|e| e.message());
                 let message = format!("the endpoint failed: {}", why.unwrap_or("no reason given"));
                 Err(ApiError::new("ec2:DescribeVpcEndpoints", ErrorClass::Other, message))
             }
-            _ => Ok(None),
+            _ => Ok(Look::not(endpoint.as_ref().and_then(word))),
         }
     })
     .await
+}
+
+/// The API's word for an endpoint's state.
+fn word(endpoint: &ApiEndpoint) -> Option<&str> {
+    endpoint.state().map(State::as_str)
 }
 
 /// Accepts an endpoint that waits for it at its service's end.
@@ -384,8 +394,10 @@ async fn accept(cx: &Context, id: &str, spec: &Spec, watch: &dyn Watch) -> Resul
         api.code = error.code().map(str::to_owned);
         return Err(api);
     }
-    cx.wait(watch, "the endpoint to be accepted", Duration::from_secs(600), || async {
-        Ok(live(cx, id).await?.filter(|e| state(e) == Some(State::Available)).map(|_| ()))
+    cx.wait(watch, &format!("{id} to be accepted"), USABLE_WITHIN, || async {
+        let endpoint = live(cx, id).await?;
+        let accepted = endpoint.as_ref().and_then(state) == Some(State::Available);
+        Ok(Look::when(accepted, endpoint.as_ref().and_then(word)))
     })
     .await
 }

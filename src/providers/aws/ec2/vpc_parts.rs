@@ -10,16 +10,18 @@ use aws_sdk_ec2::types::{
 
 use super::security_group_rules::{Rule, rules, settle, split};
 use super::vpc::{DefaultGroup, Dhcp, Spec, live, parse_cidr};
-use super::{from_tags, tag_specification};
+use super::{filters, from_tags, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass, Watch};
-use crate::model::ownership;
+use crate::model::ownership::{self, Owner};
 use crate::model::types::{Cidr, Duration};
-use crate::providers::aws::client::Context;
-use crate::providers::aws::kind::{Read, Tags};
+use crate::providers::aws::client::{Context, Look};
+use crate::providers::aws::kind::{Read, Selection, Tags};
 
 /// Most values of one filter
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Filter.html>).
 const VALUES: usize = 200;
+/// Longest time until an IPv6 block has come or gone.
+const BLOCK_WITHIN: Time = Time::from_secs(300);
 /// The id that stands for the API's own DHCP options in a call.
 const DEFAULT: &str = "default";
 
@@ -34,6 +36,8 @@ pub(super) struct Around {
     pub group: BTreeMap<String, (String, Option<DefaultGroup>)>,
     /// DHCP options.
     pub dhcp: BTreeMap<String, Dhcp>,
+    /// Ids of networks with options that were made for them and that they do not use: what a run left.
+    pub left: BTreeSet<String>,
 }
 
 fn filter(name: &str, values: &[String]) -> Filter {
@@ -58,19 +62,42 @@ pub(super) async fn around(cx: &Context, read: &Read<'_>, vpcs: &[&ApiVpc]) -> R
             around.group.insert(group.vpc_id().unwrap_or_default().to_owned(), (id, known));
         }
     }
-    let dhcp: BTreeSet<String> = vpcs
-        .iter()
-        .filter(|v| read.wants("dhcp", &from_tags(v.tags())))
-        .filter_map(|v| v.dhcp_options_id().filter(|d| *d != DEFAULT))
-        .map(str::to_owned)
-        .collect();
-    let dhcp: Vec<String> = dhcp.into_iter().collect();
-    for ids in dhcp.chunks(VALUES) {
-        for set in sets(cx, vec![filter("dhcp-options-id", ids)]).await? {
-            around.dhcp.insert(set.dhcp_options_id().unwrap_or_default().to_owned(), from_api(&set));
+    // One with the API's own options differs from whatever is declared, what a run left or not.
+    let chosen = |v: &&ApiVpc| v.dhcp_options_id().is_some_and(|d| d != DEFAULT);
+    let wanted = vpcs.iter().copied().filter(|v| read.wants("dhcp", &from_tags(v.tags()))).filter(chosen);
+    let wanted: Vec<&ApiVpc> = wanted.collect();
+    dhcp_around(cx, read, &wanted, &mut around).await?;
+    Ok(around)
+}
+
+/// Reads the DHCP options of these networks: all that were made for them, and what else they use.
+async fn dhcp_around(cx: &Context, read: &Read<'_>, vpcs: &[&ApiVpc], around: &mut Around) -> Result<(), ApiError> {
+    let mut own = Vec::new();
+    if let (Selection::Owned { .. }, false) = (&read.selection, vpcs.is_empty()) {
+        own = sets(cx, filters(&read.selection, "dhcp-options-id")).await?;
+    } else {
+        for filters in vpcs.iter().filter_map(|v| made_for(&from_tags(v.tags()))) {
+            own.extend(sets(cx, filters).await?);
         }
     }
-    Ok(around)
+    for vpc in vpcs {
+        let owner = Owner::from_tags(&from_tags(vpc.tags())).map(|o| (o.address, o.generation));
+        let made = |set: &&ApiDhcp| {
+            owner.is_some() && Owner::from_tags(&from_tags(set.tags())).map(|o| (o.address, o.generation)) == owner
+        };
+        if own.iter().filter(made).any(|set| set.dhcp_options_id() != vpc.dhcp_options_id()) {
+            around.left.extend(vpc.vpc_id().map(str::to_owned));
+        }
+    }
+    let known = |id: &String| own.iter().any(|s| s.dhcp_options_id() == Some(id));
+    let used = vpcs.iter().filter_map(|v| v.dhcp_options_id()).map(str::to_owned);
+    let others: BTreeSet<String> = used.filter(|id| !known(id)).collect();
+    let others: Vec<String> = others.into_iter().collect();
+    for ids in others.chunks(VALUES) {
+        own.extend(sets(cx, vec![filter("dhcp-options-id", ids)]).await?);
+    }
+    around.dhcp.extend(own.iter().map(|set| (set.dhcp_options_id().unwrap_or_default().to_owned(), from_api(set))));
+    Ok(())
 }
 
 async fn main_tables(cx: &Context, ids: &[String]) -> Result<Vec<(String, String)>, ApiError> {
@@ -120,8 +147,19 @@ pub(super) async fn settle_cidrs(cx: &Context, vpc: &ApiVpc, wanted: &[Cidr]) ->
     let have = secondary(vpc)?;
     let id = vpc.vpc_id().unwrap_or_default();
     for cidr in wanted.iter().filter(|c| !have.contains(c)) {
-        let request = cx.ec2().associate_vpc_cidr_block().vpc_id(id).cidr_block(cidr.as_str());
-        cx.call("ec2:AssociateVpcCidrBlock", request.send()).await?;
+        let once = cx.once();
+        let request = once.ec2().associate_vpc_cidr_block().vpc_id(id).cidr_block(cidr.as_str());
+        match once.call("ec2:AssociateVpcCidrBlock", request.send()).await {
+            // The answer is lost: a second call would be refused, or add the range twice.
+            Err(e) if e.class == ErrorClass::Unanswered => {
+                let vpc = live(cx, id).await?;
+                let there = vpc.as_ref().map(secondary).transpose()?.is_some_and(|all| all.contains(cidr));
+                if !there {
+                    return Err(e);
+                }
+            }
+            other => drop(other?),
+        }
     }
     for cidr in have.iter().filter(|c| !wanted.contains(c)) {
         let all = vpc.cidr_block_association_set().iter();
@@ -147,22 +185,31 @@ pub(super) async fn settle_ipv6(cx: &Context, vpc: &ApiVpc, spec: &Spec, watch: 
         .is_some_and(|b| spec.ipv6_border_group.as_deref().is_none_or(|group| b.network_border_group() == Some(group)));
     if let Some(association) = there.and_then(|b| b.association_id()).filter(|_| !wanted || !fits) {
         disassociate(cx, association).await?;
-        cx.wait(watch, "the IPv6 block to be gone", Time::from_secs(300), || async {
-            Ok(live(cx, id).await?.is_none_or(|v| ipv6(&v).is_none()).then_some(()))
+        cx.wait(watch, &format!("the IPv6 block of {id} to be gone"), BLOCK_WITHIN, || async {
+            let vpc = live(cx, id).await?;
+            let block = vpc.as_ref().and_then(ipv6);
+            Ok(Look::when(block.is_none(), block.and_then(|b| b.ipv6_cidr_block())))
         })
         .await?;
     }
     if wanted && !fits {
-        let request = cx
+        let once = cx.once();
+        let request = once
             .ec2()
             .associate_vpc_cidr_block()
             .vpc_id(id)
             .amazon_provided_ipv6_cidr_block(true)
             .set_ipv6_cidr_block_network_border_group(spec.ipv6_border_group.clone());
-        cx.call("ec2:AssociateVpcCidrBlock", request.send()).await?;
-        cx.wait(watch, "the IPv6 block", Time::from_secs(300), || async {
+        match once.call("ec2:AssociateVpcCidrBlock", request.send()).await {
+            // The answer is lost: the block comes, or does not.
+            Err(e) if e.class == ErrorClass::Unanswered && live(cx, id).await?.as_ref().and_then(ipv6).is_some() => {}
+            other => drop(other?),
+        }
+        cx.wait(watch, &format!("the IPv6 block of {id}"), BLOCK_WITHIN, || async {
             let vpc = live(cx, id).await?;
-            Ok(vpc.as_ref().and_then(ipv6).and_then(|b| b.ipv6_cidr_block()).map(|_| ()))
+            let block = vpc.as_ref().and_then(ipv6);
+            let there = block.is_some_and(|b| b.ipv6_cidr_block().is_some());
+            Ok(Look::when(there, Some("no block yet")))
         })
         .await?;
     }
@@ -244,12 +291,13 @@ pub(super) async fn settle_dhcp(cx: &Context, vpc: &ApiVpc, wanted: &Dhcp, tags:
     let id = match own.iter().find(|s| from_api(s) == *wanted).and_then(|s| s.dhcp_options_id()) {
         Some(id) => id.to_owned(),
         None => {
-            let request = cx
+            let once = cx.once();
+            let request = once
                 .ec2()
                 .create_dhcp_options()
                 .set_dhcp_configurations(Some(to_api(wanted)))
                 .tag_specifications(tag_specification(ResourceType::DhcpOptions, tags));
-            let answer = cx.call("ec2:CreateDhcpOptions", request.send()).await?;
+            let answer = once.call("ec2:CreateDhcpOptions", request.send()).await?;
             answer.dhcp_options().and_then(ApiDhcp::dhcp_options_id).unwrap_or_default().to_owned()
         }
     };

@@ -8,10 +8,13 @@
 //! are not in them, and cost a call a role where they are declared. Single roles are read by calls of their own: the pages
 //! follow a change with a delay. Inline and managed policies are managed whole where
 //! they are declared: what somebody adds by hand is taken away again.
+//!
+//! An instance profile is made, filled, emptied and deleted by calls of their own. One that a run left empty belongs to no role's
+//! list any more: it is found by the role's name in the page of all profiles, and counts as neither there nor gone, so that
+//! the next run fills or deletes it. Deleting the role goes after it too.
 //! API: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>
 
-use std::collections::BTreeMap;
-use std::time::Duration as Time;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use aws_sdk_iam::types::{EntityType, PolicyDetail, RoleDetail, Tag};
@@ -23,10 +26,13 @@ use serde_json::json;
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
+use crate::model::ownership;
 use crate::model::types::{Duration, PolicyDocument};
-use crate::providers::aws::client::Context;
+use crate::providers::aws::client::{Context, Look};
 use crate::providers::aws::ec2::attributes;
-use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
+use crate::providers::aws::kind::{
+    AwsKind, Create, Delete, Found, Read, SEEN_WITHIN, Selection, Tags, Update, create_once,
+};
 
 /// The kind `role`.
 pub struct Role;
@@ -100,7 +106,9 @@ impl Kind for Role {
                     "iam:GetAccountAuthorizationDetails",
                     "iam:GetRole",
                     "iam:GetRolePolicy",
+                    "iam:GetInstanceProfile",
                     "iam:ListAttachedRolePolicies",
+                    "iam:ListInstanceProfiles",
                     "iam:ListInstanceProfilesForRole",
                     "iam:ListRolePolicies",
                 ],
@@ -126,6 +134,7 @@ impl Kind for Role {
                     "iam:CreateInstanceProfile",
                     "iam:AddRoleToInstanceProfile",
                     "iam:RemoveRoleFromInstanceProfile",
+                    "iam:GetInstanceProfile",
                     "iam:DeleteInstanceProfile",
                     "iam:TagRole",
                     "iam:UntagRole",
@@ -137,6 +146,7 @@ impl Kind for Role {
                     "iam:DeleteRolePolicy",
                     "iam:DetachRolePolicy",
                     "iam:RemoveRoleFromInstanceProfile",
+                    "iam:GetInstanceProfile",
                     "iam:DeleteInstanceProfile",
                     "iam:DeleteRole",
                 ],
@@ -186,13 +196,17 @@ impl AwsKind for Role {
                 out.push(found(cx, read, role, tags).await?);
             }
         }
+        mark_left_profiles(cx, &mut out).await?;
         Ok(out)
     }
 
     async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
         let (iam, spec) = (&cx.clients.iam, want.spec);
         let name = spec.name.as_deref().unwrap_or(want.name);
-        let request = iam
+        let once = cx.once();
+        let request = once
+            .clients
+            .iam
             .create_role()
             .role_name(name)
             .assume_role_policy_document(spec.trust.to_json())
@@ -201,18 +215,25 @@ impl AwsKind for Role {
             .set_max_session_duration(session(spec))
             .set_permissions_boundary(spec.permissions_boundary.clone().filter(|b| !b.is_empty()))
             .set_tags(Some(to_tags(want.tags)?));
-        cx.call("iam:CreateRole", request.send()).await?;
+        let call = async {
+            once.call("iam:CreateRole", request.send()).await?;
+            Ok(name.to_owned())
+        };
+        create_once::<Self>(cx, want, Some(name), call).await?;
         settle_policies(cx, name, spec, None).await?;
         if spec.instance_profile == Some(true) {
             add_profile(cx, name, spec, want.tags).await?;
-            let what = "the instance profile to be seen";
-            cx.wait(want.watch, what, Time::from_secs(120), || async {
+            let what = format!("the instance profile {name} to be seen with its role");
+            cx.wait(want.watch, &what, SEEN_WITHIN, || async {
                 let answer = cx
                     .call("iam:GetInstanceProfile", iam.get_instance_profile().instance_profile_name(name).send())
                     .await;
                 match answer {
-                    Ok(answer) => Ok(answer.instance_profile().filter(|p| !p.roles().is_empty()).map(|_| ())),
-                    Err(e) if e.class == ErrorClass::NotFound => Ok(None),
+                    Ok(answer) => {
+                        let full = answer.instance_profile().is_some_and(|p| !p.roles().is_empty());
+                        Ok(Look::when(full, Some("without its role")))
+                    }
+                    Err(e) if e.class == ErrorClass::NotFound => Ok(Look::not(None)),
                     Err(e) => Err(e),
                 }
             })
@@ -347,6 +368,8 @@ async fn one(cx: &Context, read: &Read<'_>, name: &str) -> Result<Option<Found<S
     let mut found = found(cx, read, &detail.build(), tags).await?;
     if read.is_brief() {
         found.unread.extend(["policies", "managed_policies", "instance_profile"]);
+    } else if found.spec.instance_profile == Some(false) && left_profile(cx, name).await? {
+        found.spec.instance_profile = None;
     }
     Ok(Some(found))
 }
@@ -464,8 +487,38 @@ async fn add_profile(cx: &Context, name: &str, spec: &Spec, tags: &Tags) -> Resu
     }
 }
 
+/// Looks for profiles that a run left without their role. Such a role's `instance_profile` is neither true nor false, and so
+/// differs from both.
+async fn mark_left_profiles(cx: &Context, roles: &mut [Found<Spec>]) -> Result<(), ApiError> {
+    if !roles.iter().any(|r| r.spec.instance_profile == Some(false)) {
+        return Ok(());
+    }
+    let request = cx.clients.iam.list_instance_profiles().max_items(1000).into_paginator();
+    let pages = cx.pages("iam:ListInstanceProfiles", request.send()).await?;
+    let empty = pages.iter().flat_map(|p| p.instance_profiles()).filter(|p| p.roles().is_empty());
+    let empty: BTreeSet<&str> = empty.map(|p| p.instance_profile_name()).collect();
+    for role in roles.iter_mut().filter(|r| empty.contains(r.id.as_str())) {
+        if left_profile(cx, &role.id).await? {
+            role.spec.instance_profile = None;
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is a profile of this name that has no role and carries our tags.
+async fn left_profile(cx: &Context, name: &str) -> Result<bool, ApiError> {
+    let request = cx.clients.iam.get_instance_profile().instance_profile_name(name);
+    match cx.call("iam:GetInstanceProfile", request.send()).await {
+        Err(e) if e.class == ErrorClass::NotFound => Ok(false),
+        other => Ok(other?.instance_profile().is_some_and(|profile| {
+            profile.roles().is_empty() && profile.tags().iter().any(|t| t.key() == ownership::ADDRESS)
+        })),
+    }
+}
+
 async fn remove_profiles(cx: &Context, name: &str) -> Result<(), ApiError> {
     let iam = &cx.clients.iam;
+    let mut left = true;
     let request = iam.list_instance_profiles_for_role().role_name(name).into_paginator();
     let pages = cx.pages("iam:ListInstanceProfilesForRole", request.send()).await?;
     for profile in pages.iter().flat_map(|p| p.instance_profiles()) {
@@ -474,11 +527,22 @@ async fn remove_profiles(cx: &Context, name: &str) -> Result<(), ApiError> {
         cx.call("iam:RemoveRoleFromInstanceProfile", request.send()).await?;
         // One of another name is somebody else's.
         if profile == name {
-            let request = iam.delete_instance_profile().instance_profile_name(profile);
-            cx.call("iam:DeleteInstanceProfile", request.send()).await?;
+            delete_profile(cx, name).await?;
+            left = false;
         }
     }
+    if left && left_profile(cx, name).await? {
+        delete_profile(cx, name).await?;
+    }
     Ok(())
+}
+
+async fn delete_profile(cx: &Context, name: &str) -> Result<(), ApiError> {
+    let request = cx.clients.iam.delete_instance_profile().instance_profile_name(name);
+    match cx.call("iam:DeleteInstanceProfile", request.send()).await {
+        Err(e) if e.class == ErrorClass::NotFound => Ok(()),
+        other => other.map(|_| ()),
+    }
 }
 
 #[cfg(test)]

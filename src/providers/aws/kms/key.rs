@@ -29,7 +29,7 @@ use crate::model::types::{Duration, PolicyDocument};
 use crate::model::value::is_unknown_text;
 use crate::providers::aws::client::Context;
 use crate::providers::aws::ec2::attributes;
-use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
+use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update, create_once};
 use crate::providers::aws::tagging;
 use crate::providers::aws::words::words;
 
@@ -243,7 +243,8 @@ impl AwsKind for Key {
         let spec = want.spec;
         let mut all = want.tags.clone();
         all.extend(spec.deletion_window.as_ref().map(|w| (WINDOW.to_owned(), w.to_string())));
-        let request = cx
+        let once = cx.once();
+        let request = once
             .clients
             .kms
             .create_key()
@@ -253,8 +254,11 @@ impl AwsKind for Key {
             .set_key_spec(spec.key_spec.as_deref().map(KeySpec::from))
             .set_multi_region(spec.multi_region)
             .set_tags(Some(to_tags(&all)?));
-        let answer = cx.call("kms:CreateKey", request.send()).await?;
-        let id = answer.key_metadata().map(|m| m.key_id().to_owned()).unwrap_or_default();
+        let call = async {
+            let answer = once.call("kms:CreateKey", request.send()).await?;
+            Ok(answer.key_metadata().map(|m| m.key_id().to_owned()).unwrap_or_default())
+        };
+        let id = create_once::<Self>(cx, want, None, call).await?;
         settle(cx, &id, want, None, |field| !["description", "policy", "deletion_window"].contains(&field)).await?;
         Ok(id)
     }

@@ -18,11 +18,11 @@ use serde_json::json;
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
-use crate::model::ownership::{self, Owner};
+use crate::model::ownership;
 use crate::model::types::{Duration, Ref};
 use crate::providers::aws::client::Context;
 use crate::providers::aws::ec2::attributes;
-use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
+use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update, create_once};
 use crate::providers::aws::kms::key::Key;
 use crate::providers::aws::tagging;
 use crate::providers::aws::words::words;
@@ -191,7 +191,8 @@ impl AwsKind for LogGroup {
     async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
         let spec = want.spec;
         let name = spec.name.as_deref().unwrap_or(want.name);
-        let request = cx
+        let once = cx.once();
+        let request = once
             .clients
             .logs
             .create_log_group()
@@ -200,11 +201,12 @@ impl AwsKind for LogGroup {
             .set_log_group_class(spec.class.map(|c| LogGroupClass::from(c.api())))
             .set_deletion_protection_enabled(spec.deletion_protection.filter(|p| *p))
             .set_tags(Some(want.tags.clone().into_iter().collect()));
-        match cx.call("logs:CreateLogGroup", request.send()).await {
-            // The index of tags did not know yet what an earlier run made.
-            Err(e) if e.class == ErrorClass::Conflict && is_made(cx, name, want.tags).await? => {}
-            other => drop(other?),
-        }
+        let call = async {
+            once.call("logs:CreateLogGroup", request.send()).await?;
+            Ok(name.to_owned())
+        };
+        // The index of tags may not know yet what an earlier run made.
+        create_once::<Self>(cx, want, Some(name), call).await?;
         set_retention(cx, name, spec).await?;
         Ok(name.to_owned())
     }
@@ -248,18 +250,6 @@ impl AwsKind for LogGroup {
         }
         Ok(())
     }
-}
-
-/// Whether a group of this name carries these tags of ours, its generation among them.
-async fn is_made(cx: &Context, name: &str, tags: &Tags) -> Result<bool, ApiError> {
-    let Some(group) = groups(cx, name).await?.into_iter().find(|g| g.log_group_name() == Some(name)) else {
-        return Ok(false);
-    };
-    let wanted = Owner::from_tags(tags).map(|o| (o.project, o.environment, o.address, o.generation));
-    let found = with_tags(cx, &Read::whole(Selection::Ids(&[name.to_owned()])), group).await?;
-    let there =
-        found.and_then(|f| Owner::from_tags(&f.tags)).map(|o| (o.project, o.environment, o.address, o.generation));
-    Ok(wanted.is_some() && wanted == there)
 }
 
 async fn groups(cx: &Context, prefix: &str) -> Result<Vec<ApiGroup>, ApiError> {

@@ -89,6 +89,17 @@ async fn a_set_that_an_interrupted_run_made_is_used() {
 }
 
 #[tokio::test]
+async fn options_that_an_interrupted_run_left_beside_those_in_use_are_a_difference_and_go() {
+    let both = set("dopt-1", "old.example", OWN) + &set("dopt-2", "new.example", OWN);
+    let script =
+        around(Script::default()).ec2("DescribeVpcs", &vpc("dopt-2", "")).ec2("DescribeDhcpOptions", &sets(&both));
+    assert_eq!(script.read::<Vpc>().await.unwrap()[0].spec.get("dhcp"), None);
+    script.update::<Vpc>("vpc-1", json!({"cidr": "10.0.0.0/16"}), with_domain("new.example")).await.unwrap();
+    let deleted = script.asked("DeleteDhcpOptions").join(" ");
+    assert!(deleted.contains("dopt-1") && !deleted.contains("dopt-2"), "{deleted}");
+}
+
+#[tokio::test]
 async fn own_dhcp_options_go_before_the_network_and_others_stay() {
     let own = around(Script::default())
         .ec2("DescribeVpcs", &vpc("dopt-1", ""))

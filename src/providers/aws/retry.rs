@@ -1,0 +1,154 @@
+//! What the SDK may repeat by itself, beyond its own rules.
+//!
+//! The SDK repeats a request whose answer was lost. That is right for calls that may be made twice and for those that carry a
+//! client token, and wrong for a creating call without one: it would make a second object. And it takes "not found" for
+//! final, which it is not while an object that was made just now is not seen everywhere yet
+//! (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>).
+
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::classifiers::{
+    ClassifyRetry, RetryAction, RetryClassifierPriority, RetryReason,
+};
+use aws_smithy_types::retry::ErrorKind;
+
+use super::error;
+use crate::model::cloud::ErrorClass;
+
+/// How the calls of a set of clients are repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// As the SDK does.
+    Plain,
+    /// Calls on what was made just now, or that name it: "not found" is asked again.
+    Fresh,
+    /// As fresh ones; and a call whose answer was lost, or that failed inside the service, is not made again.
+    Once,
+}
+
+/// Names, in error codes, of what is never made by the program: what is not found is not there.
+const FOREIGN: [&str; 4] = ["InvalidAMI", "InvalidKeyPair", "InvalidSnapshot", "InvalidZone"];
+
+/// The rules of a [`Manner`], as the SDK asks for them.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub manner: Manner,
+    /// Pause before what was not found is asked for again; at most five times.
+    pub pause: Duration,
+}
+
+impl ClassifyRetry for Rules {
+    fn classify_retry(&self, ctx: &InterceptorContext) -> RetryAction {
+        self.classify_retry_v2(ctx, &RetryAction::NoActionIndicated)
+    }
+
+    fn classify_retry_v2(&self, ctx: &InterceptorContext, previous: &RetryAction) -> RetryAction {
+        if self.manner == Manner::Plain || !matches!(ctx.output_or_error(), Some(Err(_))) {
+            return RetryAction::NoActionIndicated;
+        }
+        let status = ctx.response().map(|r| r.status().as_u16());
+        let throttled = matches!(
+            previous,
+            RetryAction::RetryIndicated(RetryReason::RetryableError { kind: ErrorKind::ThrottlingError, .. })
+        );
+        if self.manner == Manner::Once && !throttled && status.is_none_or(|s| s >= 500) {
+            return RetryAction::RetryForbidden;
+        }
+        let body = ctx.response().and_then(|r| r.body().bytes()).map(String::from_utf8_lossy).unwrap_or_default();
+        if status.is_some_and(|s| (400..500).contains(&s)) && is_not_seen_yet(&body, status.unwrap_or_default()) {
+            return RetryAction::retryable_error_with_explicit_delay(ErrorKind::TransientError, self.pause);
+        }
+        RetryAction::NoActionIndicated
+    }
+
+    fn name(&self) -> &'static str {
+        "saiken"
+    }
+
+    fn priority(&self) -> RetryClassifierPriority {
+        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
+    }
+}
+
+/// Whether an answer says that something is not there which may have been made just now. EC2 speaks of a new instance profile
+/// as of a wrong value.
+fn is_not_seen_yet(body: &str, status: u16) -> bool {
+    let code = code(body);
+    if FOREIGN.iter().any(|name| code.starts_with(name)) {
+        return false;
+    }
+    let profile = body.to_lowercase().replace(' ', "").contains("iaminstanceprofile");
+    error::classify(code, body, status) == ErrorClass::NotFound
+        || (matches!(code, "InvalidParameterValue" | "ValidationError") && profile)
+}
+
+/// The code in the body of an error, XML or JSON.
+fn code(body: &str) -> &str {
+    let between = |start: &str, end: char| body.split_once(start)?.1.split(end).next();
+    let json = || {
+        let (_, rest) = body.split_once("\"__type\"")?;
+        rest.split('"').nth(1)?.rsplit('#').next()
+    };
+    between("<Code>", '<').or_else(json).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::aws::script::{Script, owner};
+
+    fn error(code: &str, message: &str) -> String {
+        format!("<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors></Response>")
+    }
+
+    #[test]
+    fn a_thing_of_ours_may_not_be_seen_yet_and_one_of_others_is_not_there() {
+        let not_yet = |code: &str, message: &str| is_not_seen_yet(&error(code, message), 400);
+        for code in ["InvalidVpcID.NotFound", "InvalidInstanceID.NotFound", "InvalidGroup.NotFound", "NoSuchEntity"] {
+            assert!(not_yet(code, ""), "{code}");
+        }
+        assert!(is_not_seen_yet(r#"{"__type":"com.amazon#ResourceNotFoundException"}"#, 400));
+        assert!(not_yet("InvalidParameterValue", "Value (web) for parameter iamInstanceProfile.name is invalid"));
+        for code in ["InvalidAMIID.NotFound", "InvalidKeyPair.NotFound", "InvalidParameterValue", "DependencyViolation"]
+        {
+            assert!(!not_yet(code, ""), "{code}");
+        }
+    }
+
+    #[tokio::test]
+    async fn not_found_is_asked_again_for_what_is_fresh_and_only_for_that() {
+        let script = || {
+            Script::default()
+                .answer("DescribeVpcs", 400, &error("InvalidVpcID.NotFound", "not there"))
+                .ec2("DescribeVpcs", "<vpcSet/>")
+        };
+        let (fresh, plain) = (script(), script());
+        let cx = fresh.context().fresh();
+        cx.call("ec2:DescribeVpcs", cx.ec2().describe_vpcs().send()).await.unwrap();
+        assert_eq!(fresh.operations().len(), 2);
+        let cx = plain.context();
+        let refused = cx.call("ec2:DescribeVpcs", cx.ec2().describe_vpcs().send()).await.unwrap_err();
+        assert_eq!((refused.class, plain.operations().len()), (ErrorClass::NotFound, 1));
+    }
+
+    #[tokio::test]
+    async fn what_is_made_once_is_asked_again_when_it_was_throttled_and_not_when_nobody_knows_what_became_of_it() {
+        let throttled = Script::default()
+            .answer("CreateVpc", 503, &error("RequestLimitExceeded", "slowly"))
+            .ec2("CreateVpc", "<vpc><vpcId>vpc-1</vpcId></vpc>");
+        let cx = throttled.context().once();
+        cx.call("ec2:CreateVpc", cx.ec2().create_vpc().send()).await.unwrap();
+        assert_eq!(throttled.operations().len(), 2);
+        for failure in [Script::default().answer("CreateVpc", 500, "oh"), Script::default().lost("CreateVpc")] {
+            let cx = failure.context().once();
+            let unknown = cx.call("ec2:CreateVpc", cx.ec2().create_vpc().send()).await.unwrap_err();
+            assert_eq!((unknown.class, failure.operations().len()), (ErrorClass::Unanswered, 1), "{unknown}");
+        }
+        // What may be asked twice is.
+        let read = Script::default().lost("DescribeVpcs").ec2("DescribeVpcs", "<vpcSet/>");
+        let cx = read.context();
+        cx.call("ec2:DescribeVpcs", cx.ec2().describe_vpcs().send()).await.unwrap();
+        assert_eq!((owner().generation, read.operations().len()), (1, 2));
+    }
+}

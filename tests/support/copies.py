@@ -1,0 +1,192 @@
+"""A moto server whose whole state can be copied: a copy is a fork of the process, on a port of its own.
+
+    POST /tests/copy    copies the server; the answer is the copy's port
+    GET  /tests/census  counts everything that the emulator holds, tagged or not: {"ec2/us-east-1/vpcs": 2}
+    POST /tests/end     ends the server
+
+The first server prints its port, and ends when its standard input closes; a copy ends with the server that it is of.
+No request may be under way when a server is copied.
+"""
+
+import gc
+import io
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from urllib.parse import parse_qs
+
+from moto.core.base_backend import BackendDict
+from moto.ec2.models.dhcp_options import DHCPOptionsSetBackend
+from moto.ec2.models.launch_templates import LaunchTemplate
+from moto.ec2.models.nat_gateways import NatGatewayBackend
+from moto.ec2.models.vpcs import VPCBackend
+from moto.ec2.responses.dhcp_options import DHCPOptions
+from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+moto = DomainDispatcherApplication(create_backend_app)
+listener = None
+
+
+def improve():
+    """What AWS does and the emulator does not, and without which objects would seem to be left behind or unowned."""
+    create_dhcp_options = DHCPOptions.create_dhcp_options
+    associate_dhcp_options = DHCPOptionsSetBackend.associate_dhcp_options
+    delete_nat_gateway = NatGatewayBackend.delete_nat_gateway
+    delete_vpc = VPCBackend.delete_vpc
+
+    def create_with_tags(self):
+        answer = create_dhcp_options(self)
+        answer.result["DhcpOptions"].add_tags(self._parse_tag_specification().get("dhcp-options", {}))
+        return answer
+
+    def associate_in_place_of_another(self, options, vpc):
+        self.disassociate_dhcp_options(vpc)
+        associate_dhcp_options(self, options, vpc)
+
+    def delete_without_options(self, vpc_id):
+        if vpc_id in self.vpcs:
+            self.disassociate_dhcp_options(self.vpcs[vpc_id])
+        return delete_vpc(self, vpc_id)
+
+    def delete_and_release(self, nat_gateway_id):
+        gateway = delete_nat_gateway(self, nat_gateway_id)
+        for address in list(self.addresses):
+            if address.eni is gateway._eni:
+                self.disassociate_address(association_id=address.association_id)
+        return gateway
+
+    DHCPOptions.create_dhcp_options = create_with_tags
+    DHCPOptionsSetBackend.associate_dhcp_options = associate_in_place_of_another
+    NatGatewayBackend.delete_nat_gateway = delete_and_release
+    VPCBackend.delete_vpc = delete_without_options
+    # Its tags as they are, not as they were when it was made.
+    LaunchTemplate.tags = property(lambda self: self.get_tags(), lambda self, tags: None)
+
+
+answered = {}
+
+
+def by_token(environ, start_response):
+    """A call of EC2 with a client token that was made before gets the answer that it got, and has no further effect."""
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    body = environ["wsgi.input"].read(length) if length < 1_000_000 else b""
+    if length < 1_000_000:
+        environ["wsgi.input"] = io.BytesIO(body)
+    form = parse_qs(body.decode(errors="replace"))
+    token = form.get("ClientToken", [""])[0]
+    if not token or environ["REQUEST_METHOD"] != "POST":
+        return moto(environ, start_response)
+    key = (environ["HTTP_AUTHORIZATION"].split("/")[2], form["Action"][0], token)
+    if key not in answered:
+        head = []
+
+        def start(status, headers, exc_info=None):
+            head[:] = [status, headers]
+            return start_response(status, headers, exc_info)
+
+        content = b"".join(moto(environ, start))
+        if head[0].startswith("200"):
+            answered[key] = (body, head, content)
+        return [content]
+    same, head, content = answered[key]
+    if same != body:
+        text = b"<Response><Errors><Error><Code>IdempotentParameterMismatch</Code></Error></Errors></Response>"
+        start_response("400 Bad Request", [("Content-Length", str(len(text)))])
+        return [text]
+    start_response(*head)
+    return [content]
+
+
+def listen():
+    s = socket.socket()
+    s.bind(("127.0.0.1", 0))
+    s.listen(64)
+    return s
+
+
+def serve(s):
+    global listener
+    listener = s
+    make_server(
+        "127.0.0.1", s.getsockname()[1], application, threaded=True, request_handler=MotoRequestHandler, fd=s.fileno()
+    ).serve_forever()
+
+
+def watch_parent(parent):
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(0)
+
+
+def copy(connection):
+    global listener
+    s = listen()
+    parent = os.getpid()
+    gc.freeze()
+    if os.fork() == 0:
+        # What belongs to the server that this is a copy of; its threads are not here any more.
+        os.close(connection.fileno())
+        listener.close()
+        threading.Thread(target=watch_parent, args=(parent,), daemon=True).start()
+        try:
+            serve(s)
+        finally:
+            os._exit(1)
+    port = s.getsockname()[1]
+    s.close()
+    return str(port)
+
+
+def size(value):
+    """How many things are in a collection, those of collections in it included."""
+    if isinstance(value, dict):
+        return sum(size(v) for v in value.values())
+    if isinstance(value, (list, set, tuple)):
+        return sum(size(v) for v in value)
+    return 1
+
+
+def census():
+    counts = {}
+    for accounts in BackendDict._instances:
+        for regions in accounts.values():
+            for region, backend in regions.items():
+                for name, value in vars(backend).items():
+                    if isinstance(value, (dict, list, set)) and size(value):
+                        counts[f"{accounts.service_name}/{region}/{name}"] = size(value)
+    return counts
+
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/tests/copy":
+        text = copy(environ["werkzeug.socket"])
+    elif path == "/tests/census":
+        text = json.dumps(census())
+    elif path == "/tests/end":
+        os._exit(0)
+    else:
+        return by_token(environ, start_response)
+    start_response("200 OK", [("Content-Length", str(len(text)))])
+    return [text.encode()]
+
+
+def watch_input():
+    sys.stdin.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    improve()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    threading.Thread(target=watch_input, daemon=True).start()
+    first = listen()
+    print(first.getsockname()[1], flush=True)
+    serve(first)
