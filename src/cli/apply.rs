@@ -9,6 +9,8 @@ use super::pipeline::{Declared, Live, PlanOptions, show_plan};
 use super::run::{Approval, carry_out, lock};
 use super::shell::Shell;
 use super::{Format, Global};
+use crate::guard::Permits;
+use crate::model::Address;
 use crate::model::plan::Plan;
 use crate::render;
 
@@ -21,6 +23,9 @@ pub(crate) struct Arguments {
     /// Carry out this saved plan exactly, or refuse
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
+    /// Let the data of this object go; may be given several times
+    #[arg(long = "allow-data-loss", value_name = "ADDRESS")]
+    allow_data_loss: Vec<Address>,
     /// Don't ask
     #[arg(short, long)]
     yes: bool,
@@ -30,7 +35,11 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
     let declared = Declared::load(global, shell)?;
     declared.check_stacks(&arguments.stacks)?;
     let saved = arguments.plan.as_deref().map(read).transpose()?;
-    let approval = Approval { yes: arguments.yes, saved: saved.is_some() };
+    let approval = Approval {
+        yes: arguments.yes,
+        saved: saved.is_some(),
+        permits: Permits { data_loss: arguments.allow_data_loss.iter().cloned().collect() },
+    };
     let live = Live::connect(declared, shell).await?;
     let _lock = lock(&live).await?;
     live.tell_interrupted(shell);

@@ -8,6 +8,8 @@ use super::error::Failure;
 use super::pipeline::{Declared, Live, PlanOptions};
 use super::run::{Approval, carry_out, lock};
 use super::shell::Shell;
+use crate::guard::Permits;
+use crate::model::Address;
 
 /// Take everything down that the environment owns
 #[derive(Debug, Args)]
@@ -15,6 +17,9 @@ pub(crate) struct Arguments {
     /// Only these stacks
     #[arg(value_name = "STACK")]
     stacks: Vec<String>,
+    /// Let the data of this object go; may be given several times
+    #[arg(long = "allow-data-loss", value_name = "ADDRESS")]
+    allow_data_loss: Vec<Address>,
     /// Don't ask
     #[arg(short, long)]
     yes: bool,
@@ -28,5 +33,7 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
     let observed = live.observe(false, global, shell).await;
     let plan = live.plan(&observed, &PlanOptions { stacks: &arguments.stacks, destroy: true })?;
     show_before(&plan, global, shell);
-    carry_out(&live, &plan, &observed, Approval { yes: arguments.yes, saved: false }, global, shell).await
+    let permits = Permits { data_loss: arguments.allow_data_loss.iter().cloned().collect() };
+    let approval = Approval { yes: arguments.yes, saved: false, permits };
+    carry_out(&live, &plan, &observed, approval, global, shell).await
 }

@@ -40,7 +40,7 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
     let plan = live.plan(&observed, &PlanOptions { stacks: &[], destroy: false })?;
     let plan = only_forget(plan, &arguments.addresses);
     show_before(&plan, global, shell);
-    carry_out(&live, &plan, &observed, Approval { yes: arguments.yes, saved: false }, global, shell).await
+    carry_out(&live, &plan, &observed, Approval::plain(arguments.yes), global, shell).await
 }
 
 fn check_there(addresses: &[Address], observed: &Observed) -> Result<(), Failure> {

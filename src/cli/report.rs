@@ -11,7 +11,7 @@ use super::shell::Shell;
 use super::{Format, Global};
 use crate::execute::{Failure, Report};
 use crate::model::environment::Provider;
-use crate::model::plan::{Operation, Plan};
+use crate::model::plan::Plan;
 use crate::model::value;
 
 /// Prints the end report: talk on stderr, outputs (or, for programs, all of it) on stdout.
@@ -26,11 +26,11 @@ pub(crate) fn show(report: &Report, plan: &Plan, global: &Global, shell: &Shell)
         shell.say(&failed(failure));
     }
     for skipped in &report.skipped {
-        let what = word(skipped.operation);
+        let what = skipped.operation.word();
         shell.say(&format!("skipped: {what} {}: it needs {}", skipped.address, skipped.because));
     }
     for step in report.not_started.iter().filter_map(|i| plan.steps.get(*i)) {
-        shell.say(&format!("not started: {} {}", word(step.operation), step.address));
+        shell.say(&format!("not started: {} {}", step.operation.word(), step.address));
     }
     shell.say(&summary(report, plan));
     if !report.succeeded() {
@@ -60,7 +60,7 @@ pub(crate) fn output_lines(outputs: &BTreeMap<String, Value>) -> String {
 }
 
 fn failed(failure: &Failure) -> String {
-    let mut out = format!("failed: {} {}\n  because: {}", word(failure.operation), failure.address, failure.error);
+    let mut out = format!("failed: {} {}\n  because: {}", failure.operation.word(), failure.address, failure.error);
     if let Some(id) = failure.request_id() {
         let _ = write!(out, "\n  request id: {id}");
     }
@@ -128,16 +128,6 @@ fn as_json(report: &Report, plan: &Plan, outputs: &BTreeMap<String, Value>) -> V
     Value::Object(map)
 }
 
-fn word(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Create => "create",
-        Operation::Update => "update",
-        Operation::Delete => "delete",
-        Operation::Own => "take over",
-        Operation::Disown => "let go",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +135,7 @@ mod tests {
     use crate::model::Address;
     use crate::model::cloud::{ApiError, ErrorClass};
     use crate::model::desired::Output;
+    use crate::model::plan::Operation;
 
     #[test]
     fn a_failure_shows_the_api_s_words_its_request_id_and_a_remedy() {

@@ -12,6 +12,7 @@ use super::{FAILED, Global, OK, report};
 use crate::execute::journal::{self, Header, Journal};
 use crate::execute::lock::{Held, Holder, LocalLock, Lock};
 use crate::execute::{self, Inputs, Report};
+use crate::guard::{self, Permits};
 use crate::model::observed::Observed;
 use crate::model::plan::{Impact, Plan};
 
@@ -21,6 +22,15 @@ pub(crate) struct Approval {
     pub yes: bool,
     /// The plan was saved, perhaps long ago: what it touches must not have changed.
     pub saved: bool,
+    /// What is allowed beyond what the plan may do by itself.
+    pub permits: Permits,
+}
+
+impl Approval {
+    /// For a plan made just now that takes nothing away.
+    pub fn plain(yes: bool) -> Self {
+        Self { yes, saved: false, permits: Permits::default() }
+    }
 }
 
 /// Takes the environment's lock. Taken before the cloud is read, so that nobody changes it between plan and apply.
@@ -54,6 +64,7 @@ pub(crate) async fn carry_out(
     shell: &Shell,
 ) -> Result<u8, Failure> {
     check_refused(plan)?;
+    check_data(live, plan, &approval.permits)?;
     if approval.saved {
         check_saved(live, plan, observed)?;
     }
@@ -106,6 +117,7 @@ async fn execute(
         account: &live.account,
         journal: Arc::new(journal),
         record: Arc::clone(&live.record),
+        permits: &approval.permits,
         parallelism: usize::from(global.parallelism),
         cancel,
         hard,
@@ -121,6 +133,24 @@ fn check_refused(plan: &Plan) -> Result<(), Failure> {
     let Some(first) = plan.refused.first() else { return Ok(()) };
     let mut failure = Failure::new("the plan is refused; nothing was done").help(first.help.clone());
     failure.causes = plan.refused.iter().map(|r| format!("{}: {}", r.address, r.reason)).collect();
+    Err(failure)
+}
+
+/// Data goes only of objects that were named, and only objects that lose data may be named.
+fn check_data(live: &Live, plan: &Plan, permits: &Permits) -> Result<(), Failure> {
+    if let Some((address, near)) = guard::not_lost(plan, &permits.data_loss) {
+        let mut failure = Failure::usage(format!("--allow-data-loss {address}: the plan takes no data of it away"));
+        failure.help = near;
+        return Err(failure);
+    }
+    let environment = &live.declared.desired.environment;
+    let unnamed = guard::unnamed(plan, environment, &permits.data_loss);
+    if unnamed.is_empty() {
+        return Ok(());
+    }
+    let mut failure = Failure::new("data would go that was not named; nothing was done");
+    failure.causes = unnamed.iter().map(|r| format!("{}: {}; {}", r.address, r.reason, r.help)).collect();
+    failure.help = Some("see the section `Loses data`".to_owned());
     Err(failure)
 }
 

@@ -28,6 +28,7 @@ use self::spec::Secrets;
 use self::step::Runner;
 use self::world::World;
 use crate::graph::Ready;
+use crate::guard::{self, Permits};
 use crate::model::cloud::Cloud;
 use crate::model::desired::Desired;
 use crate::model::kind::Kinds;
@@ -57,6 +58,8 @@ pub struct Inputs<'a> {
     pub journal: Arc<Journal>,
     /// The last-applied record.
     pub record: Arc<RecordStore>,
+    /// What the run is allowed to do beyond what its plan may do by itself.
+    pub permits: &'a Permits,
     /// Most steps at the same time; at least 1.
     pub parallelism: usize,
     /// First stop: nothing new is started, what is under way is finished.
@@ -114,6 +117,8 @@ fn refusals(inputs: &Inputs<'_>) -> Vec<Stale> {
         .iter()
         .map(|r| Stale { address: Some(r.address.clone()), what: format!("{}; {}", r.reason, r.help) })
         .collect();
+    let unnamed = guard::unnamed(plan, &desired.environment, &inputs.permits.data_loss);
+    all.extend(unnamed.into_iter().map(|r| Stale { address: Some(r.address), what: format!("{}; {}", r.reason, r.help) }));
     if inputs.saved {
         all.extend(stale(plan, desired, inputs.observed, inputs.account));
         all.extend(masked_spec_differs(plan, desired).into_iter().map(|address| Stale {

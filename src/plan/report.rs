@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::model::Address;
-use crate::model::kind::{KindDef, Replacement};
+use crate::model::kind::{Facts, KindDef, Replacement};
 use crate::model::observed::{Object, Status};
-use crate::model::plan::{Action, ActionKind, Cause, FieldChange, Impact, Refusal, Touched};
+use crate::model::plan::{Action, ActionKind, Cause, FieldChange, Impact, Touched};
 use crate::model::schema::{Change, Type};
 
 use super::classify::{Decision, Verdict};
@@ -96,7 +96,7 @@ fn declared(world: &World<'_>, d: &Decision<'_>) -> Action {
         action,
         reason,
         impact: impact(d, action, kind),
-        data_bearing: kind.facts.data_bearing,
+        data_bearing: kind.facts.data_bearing(),
         replacement,
         changes,
         objects: objects.into_iter().map(touched).collect(),
@@ -122,7 +122,7 @@ fn impact(d: &Decision<'_>, action: ActionKind, kind: &KindDef) -> Impact {
     let facts = &kind.facts;
     let goes = matches!(action, ActionKind::Replace | ActionKind::Delete) || !d.leftovers.is_empty();
     let delete_first = d.verdict == Verdict::Replace(Replacement::DeleteFirst);
-    if goes && facts.data_bearing {
+    if goes && facts.data_bearing() {
         Impact::LosesData
     } else if d.changes.iter().any(|c| c.change == Change::Interrupts) || (delete_first && facts.serves) {
         Impact::Interrupts
@@ -152,8 +152,8 @@ fn created(kind: &KindDef, spec: &Value) -> Vec<FieldChange> {
 fn going(world: &World<'_>, gone: &Gone<'_>) -> Action {
     let newest = gone.objects.first();
     let kind = newest.map_or("", |o| o.kind.as_str());
-    let facts = world.inputs.kinds.get(kind).map(|k| &k.facts);
-    let data_bearing = facts.is_some_and(|f| f.data_bearing);
+    let facts: Option<&Facts> = world.inputs.kinds.get(kind).map(|k| &k.facts);
+    let data_bearing = facts.is_some_and(Facts::data_bearing);
     let (action, reason) = match (gone.forget, world.inputs.destroy) {
         (true, _) => (ActionKind::Forget, "no longer declared, and to be left alone"),
         (false, true) => (ActionKind::Delete, "everything is taken down"),
@@ -190,20 +190,3 @@ fn touched(object: &Object) -> Touched {
     Touched { id: object.id.clone(), generation: object.generation(), fingerprint: object.fingerprint() }
 }
 
-/// Refusals: protected resources whose current object would go.
-pub(super) fn protected(world: &World<'_>, actions: &[Action]) -> Vec<Refusal> {
-    actions
-        .iter()
-        .filter(|a| match a.action {
-            ActionKind::Replace => true,
-            ActionKind::Delete => world.inputs.destroy,
-            ActionKind::Create | ActionKind::Update | ActionKind::Adopt | ActionKind::Forget => false,
-        })
-        .filter(|a| world.inputs.desired.resources.get(&a.address).is_some_and(|r| r.lifecycle.protect))
-        .map(|a| Refusal {
-            address: a.address.clone(),
-            reason: format!("it is protected, and the plan would {} it: {}", a.action.word(), a.reason),
-            help: "remove `lifecycle.protect` of this resource, then apply".to_owned(),
-        })
-        .collect()
-}

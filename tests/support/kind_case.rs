@@ -9,9 +9,10 @@ use saiken::execute::record::RecordStore;
 use saiken::execute::{self, Inputs, NoEvents, Report};
 use saiken::inventory::{self, Options};
 use saiken::model::Address;
+use saiken::guard::Permits;
 use saiken::model::cloud::Cloud;
 use saiken::model::desired::{Desired, Lifecycle, Resource, Stack};
-use saiken::model::environment::{Environment, Provider};
+use saiken::model::environment::{Environment, Guards, Provider};
 use saiken::model::kind::Kinds;
 use saiken::model::observed::Observed;
 use saiken::model::ownership;
@@ -216,6 +217,8 @@ impl Runner {
                 regions: BTreeMap::new(),
                 tags: BTreeMap::new(),
                 protect: false,
+                guards: Guards::none(),
+                time_zone: "UTC".into(),
                 state: ".saiken".to_owned(),
             },
             resources,
@@ -303,6 +306,7 @@ impl Runner {
             account: "123456789012",
             journal: Arc::new(journal),
             record: Arc::new(record),
+            permits: &Permits::default(),
             parallelism: 8,
             cancel: CancellationToken::new(),
             hard: CancellationToken::new(),

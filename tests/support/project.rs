@@ -7,6 +7,7 @@ use std::sync::Arc;
 use saiken::execute::journal::{Header, Journal, VERSION};
 use saiken::execute::record::RecordStore;
 use saiken::execute::{self, Inputs, NoEvents, Report};
+use saiken::guard::Permits;
 use saiken::model::cloud::Cloud;
 use saiken::model::desired::Desired;
 use saiken::model::kind::Kinds;
@@ -21,6 +22,8 @@ pub struct Project {
     dir: tempfile::TempDir,
     /// All kinds.
     pub kinds: Kinds,
+    /// What its runs are allowed to do.
+    pub permits: Permits,
     runtime: tokio::runtime::Runtime,
     runs: std::cell::Cell<u32>,
 }
@@ -31,6 +34,7 @@ impl Project {
         let project = Self {
             dir: tempfile::tempdir().unwrap(),
             kinds: providers::kinds(),
+            permits: Permits::default(),
             runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap(),
             runs: std::cell::Cell::new(0),
         };
@@ -150,6 +154,7 @@ impl Project {
             account: "000000000000",
             journal: Arc::new(journal),
             record: Arc::new(record),
+            permits: &self.permits,
             parallelism: 16,
             cancel: CancellationToken::new(),
             hard: CancellationToken::new(),
