@@ -6,10 +6,9 @@ use clap::Args;
 
 use super::error::Failure;
 use super::pipeline::{Declared, Live, PlanOptions, show_plan};
-use super::run::{Approval, carry_out, lock};
+use super::run::{Approval, carry_out, lock, permits};
 use super::shell::Shell;
 use super::{Format, Global};
-use crate::guard::Permits;
 use crate::model::Address;
 use crate::model::plan::Plan;
 use crate::render;
@@ -26,6 +25,9 @@ pub(crate) struct Arguments {
     /// Let the data of this object go; may be given several times
     #[arg(long = "allow-data-loss", value_name = "ADDRESS")]
     allow_data_loss: Vec<Address>,
+    /// Interrupt service outside of the announced windows, for this reason
+    #[arg(long, value_name = "REASON")]
+    emergency: Option<String>,
     /// Don't ask
     #[arg(short, long)]
     yes: bool,
@@ -35,12 +37,9 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
     let declared = Declared::load(global, shell)?;
     declared.check_stacks(&arguments.stacks)?;
     let saved = arguments.plan.as_deref().map(read).transpose()?;
-    let approval = Approval {
-        yes: arguments.yes,
-        saved: saved.is_some(),
-        permits: Permits { data_loss: arguments.allow_data_loss.iter().cloned().collect() },
-    };
     let live = Live::connect(declared, shell).await?;
+    let permits = permits(&live, &arguments.allow_data_loss, arguments.emergency.as_deref()).await?;
+    let approval = Approval { yes: arguments.yes, saved: saved.is_some(), permits };
     let _lock = lock(&live).await?;
     live.tell_interrupted(shell);
     let observed = live.observe(false, global, shell).await;

@@ -4,15 +4,20 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::announce::next_minute;
 use super::error::Failure;
 use super::pipeline::Live;
 use super::progress::Progress;
 use super::shell::Shell;
 use super::{FAILED, Global, OK, report};
+use crate::execute::announcements::{Announcements as _, LocalAnnouncements};
 use crate::execute::journal::{self, Header, Journal};
 use crate::execute::lock::{Held, Holder, LocalLock, Lock};
 use crate::execute::{self, Inputs, Report};
+use crate::guard::announcement::{earliest, standing};
+use crate::guard::notice::typed;
 use crate::guard::{self, Permits};
+use crate::model::Address;
 use crate::model::observed::Observed;
 use crate::model::plan::{Impact, Plan};
 
@@ -31,6 +36,20 @@ impl Approval {
     pub fn plain(yes: bool) -> Self {
         Self { yes, saved: false, permits: Permits::default() }
     }
+}
+
+/// What the command line and the announcements of the environment allow.
+///
+/// # Errors
+/// If the announcements can't be read.
+pub(crate) async fn permits(live: &Live, data_loss: &[Address], emergency: Option<&str>) -> Result<Permits, Failure> {
+    let notices = LocalAnnouncements::new(&live.declared.state()).read().await;
+    let notices = notices.map_err(|e| Failure::new("what was announced can't be read; nothing was done").because(e))?;
+    Ok(Permits {
+        data_loss: data_loss.iter().cloned().collect(),
+        announcements: standing(&notices),
+        emergency: emergency.map(str::to_owned),
+    })
 }
 
 /// Takes the environment's lock. Taken before the cloud is read, so that nobody changes it between plan and apply.
@@ -65,6 +84,7 @@ pub(crate) async fn carry_out(
 ) -> Result<u8, Failure> {
     check_refused(plan)?;
     check_data(live, plan, &approval.permits)?;
+    check_window(live, plan, &approval.permits)?;
     if approval.saved {
         check_saved(live, plan, observed)?;
     }
@@ -80,7 +100,7 @@ pub(crate) async fn carry_out(
         return Err(Failure::new("not applied"));
     }
     let report = execute(live, plan, observed, &approval, global, shell).await?;
-    report::show(&report, plan, global, shell);
+    report::show(&report, plan, approval.permits.emergency.as_deref(), global, shell);
     Ok(if report.succeeded() && plan.held.is_empty() { OK } else { FAILED })
 }
 
@@ -101,6 +121,7 @@ async fn execute(
         command: command(),
         commit: commit(&declared.root),
         started_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        emergency: approval.permits.emergency.clone(),
     };
     let journal = Journal::create(&declared.state(), header)
         .map_err(|e| Failure::new("the journal can't be written; nothing was done").because(e))?;
@@ -154,6 +175,29 @@ fn check_data(live: &Live, plan: &Plan, permits: &Permits) -> Result<(), Failure
     Err(failure)
 }
 
+/// Service is interrupted only in an announced window, or in an emergency.
+fn check_window(live: &Live, plan: &Plan, permits: &Permits) -> Result<(), Failure> {
+    let environment = &live.declared.desired.environment;
+    let now = jiff::Timestamp::now();
+    let Some(closed) = guard::closed(plan, environment, permits, now) else { return Ok(()) };
+    let mut failure = Failure::new("service would be interrupted outside of an announced window; nothing was done");
+    failure.causes = closed.actions.iter().map(|a| format!("{}: {}, {}", a.address, a.action.word(), a.reason)).collect();
+    failure.help = Some(match closed.next {
+        Some(next) => format!(
+            "run again in window {}: from {} until {} ({})",
+            next.id,
+            typed(next.from, environment),
+            typed(next.until, environment),
+            environment.time_zone
+        ),
+        None => {
+            let start = earliest(now, closed.notice).map_or_else(String::new, |at| typed(next_minute(at), environment));
+            format!("announce one: saiken announce -e {} --from \"{start}\" --for 2h", environment.name)
+        }
+    });
+    Err(failure)
+}
+
 /// A saved plan is obeyed exactly or refused.
 fn check_saved(live: &Live, plan: &Plan, observed: &Observed) -> Result<(), Failure> {
     let desired = &live.declared.desired;
@@ -190,14 +234,14 @@ fn command() -> String {
     format!("saiken {}", arguments.join(" "))
 }
 
-fn user() -> String {
+pub(crate) fn user() -> String {
     ["USER", "LOGNAME", "USERNAME"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()))
         .unwrap_or_else(|| "unknown".to_owned())
 }
 
-fn host() -> String {
+pub(crate) fn host() -> String {
     std::env::var("HOSTNAME")
         .ok()
         .or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok())

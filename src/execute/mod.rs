@@ -4,6 +4,7 @@
 //! before it succeeded; a failure skips only what depends on it; a saved plan is refused as a whole if what it touches
 //! has changed. Values only known after apply are filled in from the results of earlier steps.
 
+pub mod announcements;
 pub mod journal;
 pub mod lock;
 pub mod record;
@@ -119,6 +120,11 @@ fn refusals(inputs: &Inputs<'_>) -> Vec<Stale> {
         .collect();
     let unnamed = guard::unnamed(plan, &desired.environment, &inputs.permits.data_loss);
     all.extend(unnamed.into_iter().map(|r| Stale { address: Some(r.address), what: format!("{}; {}", r.reason, r.help) }));
+    let now = jiff::Timestamp::now();
+    if let Some(closed) = guard::closed(plan, &desired.environment, inputs.permits, now) {
+        let what = "it interrupts service, and no announced window is open";
+        all.extend(closed.actions.iter().map(|a| Stale { address: Some(a.address.clone()), what: what.to_owned() }));
+    }
     if inputs.saved {
         all.extend(stale(plan, desired, inputs.observed, inputs.account));
         all.extend(masked_spec_differs(plan, desired).into_iter().map(|address| Stale {

@@ -10,6 +10,7 @@ use super::journal::Event;
 use super::report::{Events, Failure, Report, StepError, StepView};
 use super::spec::Secrets;
 use super::world::World;
+use crate::guard;
 use crate::model::Address;
 use crate::model::cloud::{ApiError, Cloud, ErrorClass, SaveRequest, Watch};
 use crate::model::observed::Object;
@@ -113,6 +114,11 @@ impl<'a> Runner<'a> {
         let cloud: &dyn Cloud = &*self.inputs.cloud;
         let watch = StepWatch { view, events: &*self.inputs.events, hard: &self.inputs.hard };
         let not_called = StepError::NotCalled;
+        let (environment, now) = (&self.inputs.desired.environment, jiff::Timestamp::now());
+        if !guard::may_begin(step.operation, action, environment, self.inputs.permits, now) {
+            let text = "the announced window has ended; announce another one, and run again in it";
+            return Err(not_called(text.to_owned()));
+        }
         match step.operation {
             Operation::Create => {
                 let request = self.world().create_request(action).map_err(not_called)?;

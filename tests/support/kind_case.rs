@@ -293,6 +293,7 @@ impl Runner {
             command: text("apply"),
             commit: None,
             started_at: text("2026-11-23T00:00:00Z"),
+            emergency: None,
         };
         let journal = Journal::create(self.state.path(), header).unwrap();
         let (record, _) = RecordStore::open(self.state.path());

@@ -141,6 +141,7 @@ impl Project {
             command: text("apply"),
             commit: None,
             started_at: text("2026-11-23T00:00:00Z"),
+            emergency: None,
         };
         let journal = Journal::create(&self.state(), header).unwrap();
         let (record, _) = RecordStore::open(&self.state());

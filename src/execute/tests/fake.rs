@@ -425,5 +425,6 @@ pub(super) fn header(apply: &str) -> Header {
         command: "saiken apply".into(),
         commit: None,
         started_at: "2026-01-01T00:00:00Z".into(),
+        emergency: None,
     }
 }
