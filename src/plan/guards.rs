@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use crate::model::environment::DataLoss;
 use crate::model::kind::Recovery;
 use crate::model::observed::Object;
@@ -93,7 +95,11 @@ pub(super) fn in_use<'a>(world: &World<'a>, sources: &[Source<'_, 'a>], users: &
 }
 
 /// The data that would go, and the refusals of what nothing could bring back.
-pub(super) fn losses(world: &World<'_>, sources: &[Source<'_, '_>]) -> (Vec<Loss>, Vec<Refusal>) {
+pub(super) fn losses(
+    world: &World<'_>,
+    sources: &[Source<'_, '_>],
+    users: &Users<'_>,
+) -> (Vec<Loss>, Vec<Refusal>) {
     let guard = &world.inputs.desired.environment.guards.data;
     let named = guard.loss == DataLoss::Named;
     let (mut losses, mut refused) = (Vec::new(), Vec::new());
@@ -102,7 +108,7 @@ pub(super) fn losses(world: &World<'_>, sources: &[Source<'_, '_>]) -> (Vec<Loss
         let Some(first) = going.first() else { continue };
         let Some(recovery) = world.inputs.kinds.get(&first.kind).and_then(|k| k.facts.data) else { continue };
         let address = report::address(*source);
-        let (remains, newer_than, note) = match recovery {
+        let (remains, newer_than, mut note) = match recovery {
             Recovery::Point(what) if named => {
                 let limit = Duration::from_seconds(guard.recovery_point);
                 let note = format!("a recovery point ({what}) not older than {limit} is there, or is made, before it goes");
@@ -121,6 +127,10 @@ pub(super) fn losses(world: &World<'_>, sources: &[Source<'_, '_>]) -> (Vec<Loss
                 help: format!("export what is needed, then list {} in `guards.data.without` of the environment", first.kind),
             });
         }
+        let needing = needing(world, &going, users);
+        if !needing.is_empty() {
+            note.push_str(&format!("; the recovery points of {} can't be restored without it", needing.join(", ")));
+        }
         losses.push(Loss {
             address: address.clone(),
             kind: first.kind.clone(),
@@ -132,6 +142,32 @@ pub(super) fn losses(world: &World<'_>, sources: &[Source<'_, '_>]) -> (Vec<Loss
         });
     }
     (losses, refused)
+}
+
+/// Addresses of what is saved in this plan and can be restored only with one of these objects.
+fn needing(world: &World<'_>, going: &[&Object], users: &Users<'_>) -> Vec<String> {
+    let saved = going.iter().flat_map(|o| users.of(o)).map(|u| u.object).filter(|user| saved_first(world, user));
+    saved.filter_map(Object::address).map(ToString::to_string).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// A note about disks that go with a server (fields with `delete_on_termination`): what is on them is not guarded.
+pub(super) fn own_disks(world: &World<'_>, source: Source<'_, '_>) -> Option<String> {
+    fn collect(value: &Value, path: &str, out: &mut BTreeSet<String>) {
+        let Some(map) = value.as_object() else { return };
+        if map.get("delete_on_termination").and_then(Value::as_bool) == Some(true) {
+            out.insert(format!("`{path}`"));
+        }
+        for (name, inner) in map {
+            collect(inner, &if path.is_empty() { name.clone() } else { format!("{path}.{name}") }, out);
+        }
+    }
+    let mut disks = BTreeSet::new();
+    let serves = |o: &&Object| world.inputs.kinds.get(&o.kind).is_some_and(|k| k.facts.serves);
+    for object in going(source).into_iter().filter(serves) {
+        collect(&object.spec, "", &mut disks);
+    }
+    let named: Vec<String> = disks.into_iter().collect();
+    (!named.is_empty()).then(|| format!("what is on its own disks goes with it: {}", named.join(", ")))
 }
 
 /// Whether a recovery point must be there before this object goes.

@@ -164,7 +164,7 @@ fn assemble<'a>(
     refused.extend(decisions.refused.iter().cloned());
     refused.extend(guards::protected(world, &sources));
     refused.extend(guards::in_use(world, &sources, users));
-    let (losses, unrecoverable) = guards::losses(world, &sources);
+    let (losses, unrecoverable) = guards::losses(world, &sources, users);
     refused.extend(unrecoverable);
     let steps = match order::steps(world, &decisions, &sources, users) {
         Ok(steps) => steps,

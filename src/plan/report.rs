@@ -11,6 +11,7 @@ use crate::model::schema::{Change, Type};
 use super::classify::{Decision, Verdict};
 use super::drift;
 use super::gone::Gone;
+use super::guards;
 use super::mask::{self, Secrets};
 use super::order::Source;
 use super::world::World;
@@ -38,6 +39,7 @@ pub(super) fn action(world: &World<'_>, source: Source<'_, '_>, secrets: &Secret
         Source::Declared(decision) => declared(world, decision),
         Source::Gone(gone) => going(world, gone),
     };
+    action.notes.extend(guards::own_disks(world, source));
     for change in &mut action.changes {
         secrets.hide(&mut change.before);
         secrets.hide(&mut change.after);

@@ -8,7 +8,7 @@ use saiken::execute::journal::{Header, Journal, VERSION};
 use saiken::execute::record::RecordStore;
 use saiken::execute::{self, Inputs, NoEvents, Report};
 use saiken::guard::Permits;
-use saiken::model::cloud::Cloud;
+use saiken::model::cloud::{Cloud, CreateRequest, Unwatched};
 use saiken::model::desired::Desired;
 use saiken::model::kind::Kinds;
 use saiken::model::observed::Observed;
@@ -24,6 +24,8 @@ pub struct Project {
     pub kinds: Kinds,
     /// What its runs are allowed to do.
     pub permits: Permits,
+    /// Whether plans that it carries out count as saved ones.
+    pub saved: bool,
     runtime: tokio::runtime::Runtime,
     runs: std::cell::Cell<u32>,
 }
@@ -35,6 +37,7 @@ impl Project {
             dir: tempfile::tempdir().unwrap(),
             kinds: providers::kinds(),
             permits: Permits::default(),
+            saved: false,
             runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap(),
             runs: std::cell::Cell::new(0),
         };
@@ -99,14 +102,18 @@ impl Project {
 
     /// Plans.
     pub fn plan(&self, stacks: &[&str], destroy: bool) -> Plan {
+        self.plan_of(&self.observe(), stacks, destroy)
+    }
+
+    /// Plans from what was read before.
+    pub fn plan_of(&self, observed: &Observed, stacks: &[&str], destroy: bool) -> Plan {
         let (_, desired) = self.desired();
-        let observed = self.observe();
         let record = RecordStore::open(&self.state()).0.record();
         let stacks: Vec<String> = stacks.iter().map(|s| (*s).to_owned()).collect();
         self.runs.set(self.runs.get() + 1);
         plan::plan(&plan::Inputs {
             desired: &desired,
-            observed: &observed,
+            observed,
             record: record.as_ref(),
             kinds: &self.kinds,
             id: &format!("plan-{}", self.runs.get()),
@@ -147,7 +154,7 @@ impl Project {
         let (record, _) = RecordStore::open(&self.state());
         self.runtime.block_on(execute::run(Inputs {
             plan,
-            saved: false,
+            saved: self.saved,
             desired: &desired,
             observed: &observed,
             kinds: &self.kinds,
@@ -161,6 +168,25 @@ impl Project {
             hard: CancellationToken::new(),
             events: Arc::new(NoEvents),
         }))
+    }
+
+    /// Makes a second object at an address, of the next generation, as an interrupted replacement leaves it.
+    pub fn double(&self, address: &str) {
+        let observed = self.observe();
+        let there = observed.objects.iter().find(|o| o.address().is_some_and(|a| a.as_str() == address)).unwrap();
+        let mut owner = there.owner.clone().unwrap();
+        owner.generation += 1;
+        let request = CreateRequest {
+            kind: there.kind.clone(),
+            region: there.region.clone(),
+            spec: there.spec.clone(),
+            tags: BTreeMap::new(),
+            name: format!("second-{}", there.id),
+            token: format!("second-{}", there.id),
+            resolved: BTreeMap::new(),
+            owner,
+        };
+        self.runtime.block_on(self.cloud().create(&request, &Unwatched)).unwrap();
     }
 
     /// Addresses of all objects that are there, with their ids.
