@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use saiken::model::Address;
 use saiken::model::desired::{Desired, Lifecycle, Resource};
-use saiken::model::environment::{Environment, Provider};
+use saiken::model::environment::{Environment, Guards, Provider};
 use saiken::model::kind::{Attribute, Facts, Kind, KindDef, Kinds, Permissions, Replacement, Scope};
 use saiken::model::observed::{Object, Observed, Status};
 use saiken::model::ownership::{Owner, fingerprints};
@@ -23,7 +23,7 @@ const FACTS: Facts = Facts {
     service: "bench",
     reference: "",
     scope: Scope::Regional,
-    data_bearing: false,
+    data: None,
     replacement: Replacement::CreateFirst,
     serves: false,
     attributes: &[Attribute::stable("id", "id")],
@@ -122,6 +122,8 @@ impl System {
             regions: BTreeMap::new(),
             tags: BTreeMap::new(),
             protect: false,
+            guards: Guards::none(),
+            time_zone: "UTC".into(),
             state: ".saiken".into(),
         };
         let desired = Desired {
@@ -184,6 +186,7 @@ impl System {
                 address: address.clone(),
                 generation: 1,
                 fingerprints: fingerprints(&kind.schema, &spec),
+                protected: false,
             }),
             spec: spec.clone(),
             status: Status::Ready,

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 1 | [`source`], [`diagnostic`], [`model`] |
 //! | 2 | [`config`], [`graph`] |
-//! | 3 | [`expand`], [`plan`], [`render`] |
+//! | 3 | [`expand`], [`plan`], [`guard`], [`render`] |
 //! | 4 | [`inventory`], [`execute`] |
 //! | 5 | [`providers`], [`simulated`] |
 //! | 6 | [`cli`] |
@@ -21,6 +21,7 @@ pub mod diagnostic;
 pub mod execute;
 pub mod expand;
 pub mod graph;
+pub mod guard;
 pub mod inventory;
 pub mod model;
 pub mod plan;

@@ -6,10 +6,11 @@ use clap::Args;
 
 use super::error::Failure;
 use super::pipeline::{Declared, Live, PlanOptions, show_plan};
-use super::run::{Approval, carry_out};
+use super::run::{Approval, carry_out, permits};
 use super::shell::Shell;
 use super::state::locked;
 use super::{Format, Global};
+use crate::model::Address;
 use crate::model::plan::Plan;
 use crate::render;
 
@@ -22,6 +23,12 @@ pub(crate) struct Arguments {
     /// Carry out this saved plan exactly, or refuse
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
+    /// Let the data of this object go; may be given several times
+    #[arg(long = "allow-data-loss", value_name = "ADDRESS")]
+    allow_data_loss: Vec<Address>,
+    /// Interrupt service outside of the announced windows, for this reason
+    #[arg(long, value_name = "REASON")]
+    emergency: Option<String>,
     /// Don't ask
     #[arg(short, long)]
     yes: bool,
@@ -31,9 +38,10 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
     let declared = Declared::load(global, shell)?;
     declared.check_stacks(&arguments.stacks)?;
     let saved = arguments.plan.as_deref().map(read).transpose()?;
-    let approval = Approval { yes: arguments.yes, saved: saved.is_some() };
     let mut live = Live::connect(declared, shell).await?;
     locked(&mut live, shell, async |live, held| {
+        let permits = permits(live, &arguments.allow_data_loss, arguments.emergency.as_deref()).await?;
+        let approval = Approval { yes: arguments.yes, saved: saved.is_some(), permits };
         live.look_back(shell).await;
         let observed = live.observe(false, global, shell).await;
         let plan = match saved {

@@ -6,9 +6,10 @@ use super::Global;
 use super::apply::show_before;
 use super::error::Failure;
 use super::pipeline::{Declared, Live, PlanOptions};
-use super::run::{Approval, carry_out};
+use super::run::{Approval, carry_out, permits};
 use super::shell::Shell;
 use super::state::locked;
+use crate::model::Address;
 
 /// Take everything down that the environment owns
 #[derive(Debug, Args)]
@@ -16,6 +17,12 @@ pub(crate) struct Arguments {
     /// Only these stacks
     #[arg(value_name = "STACK")]
     stacks: Vec<String>,
+    /// Let the data of this object go; may be given several times
+    #[arg(long = "allow-data-loss", value_name = "ADDRESS")]
+    allow_data_loss: Vec<Address>,
+    /// Interrupt service outside of the announced windows, for this reason
+    #[arg(long, value_name = "REASON")]
+    emergency: Option<String>,
     /// Don't ask
     #[arg(short, long)]
     yes: bool,
@@ -29,7 +36,8 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
         let observed = live.observe(false, global, shell).await;
         let plan = live.plan(&observed, &PlanOptions { stacks: &arguments.stacks, destroy: true })?;
         show_before(&plan, global, shell);
-        let approval = Approval { yes: arguments.yes, saved: false };
+        let permits = permits(live, &arguments.allow_data_loss, arguments.emergency.as_deref()).await?;
+        let approval = Approval { yes: arguments.yes, saved: false, permits };
         carry_out(live, &plan, &observed, approval, held, global, shell).await
     })
     .await

@@ -42,8 +42,7 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
         let plan = live.plan(&observed, &PlanOptions { stacks: &[], destroy: false })?;
         let plan = only_forget(plan, &arguments.addresses);
         show_before(&plan, global, shell);
-        let approval = Approval { yes: arguments.yes, saved: false };
-        carry_out(live, &plan, &observed, approval, held, global, shell).await
+        carry_out(live, &plan, &observed, Approval::plain(arguments.yes), held, global, shell).await
     })
     .await
 }

@@ -1,5 +1,6 @@
 //! The command line: arguments to library calls to output. The doc comments of arguments are their help texts.
 
+mod announce;
 mod apply;
 mod completions;
 mod destroy;
@@ -119,6 +120,7 @@ enum Verb {
     Apply(apply::Arguments),
     Destroy(destroy::Arguments),
     Drift(drift::Arguments),
+    Announce(announce::Arguments),
     Show(show::Arguments),
     History(history::Arguments),
     Forget(forget::Arguments),
@@ -168,6 +170,7 @@ async fn dispatch(cli: Cli, shell: &Shell) -> Result<u8, Failure> {
         Verb::Apply(arguments) => apply::run(&arguments, global, shell).await,
         Verb::Destroy(arguments) => destroy::run(&arguments, global, shell).await,
         Verb::Drift(arguments) => drift::run(&arguments, global, shell).await,
+        Verb::Announce(arguments) => announce::run(&arguments, global, shell).await,
         Verb::Show(arguments) => show::run(&arguments, global, shell).await,
         Verb::History(arguments) => history::run(&arguments, global, shell).await,
         Verb::Unlock(arguments) => unlock::run(&arguments, global, shell).await,

@@ -26,6 +26,7 @@ fn doing(operation: Operation) -> &'static str {
     match operation {
         Operation::Create => "creating",
         Operation::Update => "updating",
+        Operation::Save => "saving",
         Operation::Delete => "deleting",
         Operation::Own => "taking over",
         Operation::Disown => "letting go",
@@ -37,6 +38,7 @@ fn done(operation: Operation) -> &'static str {
     match operation {
         Operation::Create => "created",
         Operation::Update => "updated",
+        Operation::Save => "saved",
         Operation::Delete => "deleted",
         Operation::Own => "taken over",
         Operation::Disown => "let go",

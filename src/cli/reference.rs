@@ -7,7 +7,7 @@ use std::sync::Arc;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
-use crate::model::kind::{KindDef, Replacement, Scope};
+use crate::model::kind::{KindDef, Recovery, Replacement, Scope};
 use crate::model::schema::{Change, Field, Schema, Type};
 
 /// One line a kind.
@@ -136,8 +136,14 @@ fn facts(kind: &KindDef) -> Vec<String> {
         Replacement::DeleteFirst => "Replaced by deleting the old one first.",
     };
     let mut lines = vec![scope.to_owned(), replacement.to_owned()];
-    if f.data_bearing {
-        lines.push("Holds data: deleting or replacing it loses data.".to_owned());
+    match f.data {
+        Some(Recovery::Point(what)) => lines.push(format!(
+            "Holds data: deleting or replacing it loses data. Recovery points ({what}) can be made, and are asked for before."
+        )),
+        Some(Recovery::Period(what) | Recovery::Nothing(what)) => {
+            lines.push(format!("Holds data: deleting or replacing it loses data. {what}."));
+        }
+        None => {}
     }
     if f.serves {
         lines.push("Serves: deleting it interrupts service.".to_owned());

@@ -15,7 +15,7 @@ use crate::model::plan::Plan;
 use crate::model::value;
 
 /// Prints the end report: talk on stderr, outputs (or, for programs, all of it) on stdout.
-pub(crate) fn show(report: &Report, plan: &Plan, global: &Global, shell: &Shell) {
+pub(crate) fn show(report: &Report, plan: &Plan, emergency: Option<&str>, global: &Global, shell: &Shell) {
     for warning in &report.warnings {
         shell.say(&format!("warning: {warning}"));
     }
@@ -35,13 +35,16 @@ pub(crate) fn show(report: &Report, plan: &Plan, global: &Global, shell: &Shell)
     for step in report.not_started.iter().filter_map(|i| plan.steps.get(*i)) {
         shell.say(&format!("not started: {} {}", step.operation.word(), step.address));
     }
+    if let Some(reason) = emergency {
+        shell.say(&format!("emergency, not announced: {reason}"));
+    }
     shell.say(&summary(report, plan));
     if !report.succeeded() {
         shell.say("Run the same command again: it goes on from what is there.");
     }
     let outputs = outputs(report);
     if global.format == Format::Json {
-        shell.data(&format!("{:#}\n", as_json(report, plan, &outputs)));
+        shell.data(&format!("{:#}\n", as_json(report, plan, emergency, &outputs)));
     } else {
         shell.data(&output_lines(&outputs));
     }
@@ -101,7 +104,7 @@ fn outputs(report: &Report) -> BTreeMap<String, Value> {
     .collect()
 }
 
-fn as_json(report: &Report, plan: &Plan, outputs: &BTreeMap<String, Value>) -> Value {
+fn as_json(report: &Report, plan: &Plan, emergency: Option<&str>, outputs: &BTreeMap<String, Value>) -> Value {
     let seconds = |d: Duration| (d.as_secs_f64() * 1000.0).round() / 1000.0;
     let list = |items: Vec<Value>| Value::Array(items);
     let mut map = Map::new();
@@ -109,6 +112,9 @@ fn as_json(report: &Report, plan: &Plan, outputs: &BTreeMap<String, Value>) -> V
     map.insert("environment".to_owned(), json!(plan.environment));
     map.insert("provider".to_owned(), json!(plan.provider));
     map.insert("plan".to_owned(), json!(plan.id));
+    if let Some(reason) = emergency {
+        map.insert("emergency".to_owned(), json!(reason));
+    }
     map.insert("succeeded".to_owned(), json!(report.succeeded()));
     map.insert("lock_lost".to_owned(), json!(report.lock_lost));
     map.insert("seconds".to_owned(), json!(seconds(report.duration)));

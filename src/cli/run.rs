@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::announce::next_minute;
 use super::error::Failure;
 use super::pipeline::Live;
 use super::progress::Progress;
@@ -12,6 +13,10 @@ use super::{FAILED, Global, OK, report};
 use crate::execute::journal::{self, Header};
 use crate::execute::lock::Held;
 use crate::execute::{self, Inputs, Report};
+use crate::guard::announcement::{earliest, standing};
+use crate::guard::notice::typed;
+use crate::guard::{self, Permits};
+use crate::model::Address;
 use crate::model::observed::Observed;
 use crate::model::plan::{Impact, Plan};
 
@@ -21,6 +26,29 @@ pub(crate) struct Approval {
     pub yes: bool,
     /// The plan was saved, perhaps long ago: what it touches must not have changed.
     pub saved: bool,
+    /// What is allowed beyond what the plan may do by itself.
+    pub permits: Permits,
+}
+
+impl Approval {
+    /// For a plan made just now that takes nothing away.
+    pub fn plain(yes: bool) -> Self {
+        Self { yes, saved: false, permits: Permits::default() }
+    }
+}
+
+/// What the command line and the announcements of the environment allow.
+///
+/// # Errors
+/// If the announcements can't be read.
+pub(crate) async fn permits(live: &Live, data_loss: &[Address], emergency: Option<&str>) -> Result<Permits, Failure> {
+    let notices = live.place.announcements().read().await;
+    let notices = notices.map_err(|e| Failure::new("what was announced can't be read; nothing was done").because(e))?;
+    Ok(Permits {
+        data_loss: data_loss.iter().cloned().collect(),
+        announcements: standing(&notices),
+        emergency: emergency.map(str::to_owned),
+    })
 }
 
 /// Asks, carries out, reports.
@@ -37,6 +65,8 @@ pub(crate) async fn carry_out(
     shell: &Shell,
 ) -> Result<u8, Failure> {
     check_refused(plan)?;
+    check_data(live, plan, &approval.permits)?;
+    check_window(live, plan, &approval.permits)?;
     if approval.saved {
         check_saved(live, plan, observed)?;
     }
@@ -52,7 +82,7 @@ pub(crate) async fn carry_out(
         return Err(Failure::new("not applied"));
     }
     let report = execute(live, plan, observed, &approval, held, global, shell).await?;
-    report::show(&report, plan, global, shell);
+    report::show(&report, plan, approval.permits.emergency.as_deref(), global, shell);
     Ok(if report.succeeded() && plan.held.is_empty() { OK } else { FAILED })
 }
 
@@ -74,6 +104,7 @@ async fn execute(
         command: command(),
         commit: commit(&declared.root),
         started_at: now(),
+        emergency: approval.permits.emergency.clone(),
     };
     let journal = live
         .place
@@ -96,6 +127,7 @@ async fn execute(
         journal: Arc::new(journal),
         record: Arc::clone(&live.record),
         held: Some(Arc::clone(held)),
+        permits: &approval.permits,
         parallelism: usize::from(global.parallelism),
         cancel,
         hard,
@@ -111,6 +143,47 @@ fn check_refused(plan: &Plan) -> Result<(), Failure> {
     let Some(first) = plan.refused.first() else { return Ok(()) };
     let mut failure = Failure::new("the plan is refused; nothing was done").help(first.help.clone());
     failure.causes = plan.refused.iter().map(|r| format!("{}: {}", r.address, r.reason)).collect();
+    Err(failure)
+}
+
+/// Data goes only of objects that were named, and only objects that lose data may be named.
+fn check_data(live: &Live, plan: &Plan, permits: &Permits) -> Result<(), Failure> {
+    if let Some((address, near)) = guard::not_lost(plan, &permits.data_loss) {
+        let mut failure = Failure::usage(format!("--allow-data-loss {address}: the plan takes no data of it away"));
+        failure.help = near;
+        return Err(failure);
+    }
+    let environment = &live.declared.desired.environment;
+    let unnamed = guard::unnamed(plan, environment, &permits.data_loss);
+    if unnamed.is_empty() {
+        return Ok(());
+    }
+    let mut failure = Failure::new("data would go that was not named; nothing was done");
+    failure.causes = unnamed.iter().map(|r| format!("{}: {}; {}", r.address, r.reason, r.help)).collect();
+    failure.help = Some("see the section `Loses data`".to_owned());
+    Err(failure)
+}
+
+/// Service is interrupted only in an announced window, or in an emergency.
+fn check_window(live: &Live, plan: &Plan, permits: &Permits) -> Result<(), Failure> {
+    let environment = &live.declared.desired.environment;
+    let now = jiff::Timestamp::now();
+    let Some(closed) = guard::closed(plan, environment, permits, now) else { return Ok(()) };
+    let mut failure = Failure::new("service would be interrupted outside of an announced window; nothing was done");
+    failure.causes = closed.actions.iter().map(|a| format!("{}: {}, {}", a.address, a.action.word(), a.reason)).collect();
+    failure.help = Some(match closed.next {
+        Some(next) => format!(
+            "run again in window {}: from {} until {} ({})",
+            next.id,
+            typed(next.from, environment),
+            typed(next.until, environment),
+            environment.time_zone
+        ),
+        None => {
+            let start = earliest(now, closed.notice).map_or_else(String::new, |at| typed(next_minute(at), environment));
+            format!("announce one: saiken announce -e {} --from \"{start}\" --for 2h", environment.name)
+        }
+    });
     Err(failure)
 }
 

@@ -368,6 +368,9 @@ fn decode_environment(name: &str, node: &Node, diagnostics: &mut Diagnostics) ->
     let regions = string_map(&mut fields, "regions");
     let tags = string_map(&mut fields, "tags");
     let protect = fields.boolean("protect").unwrap_or(false);
+    let guards = super::guards::guards(&mut fields);
+    let time_zone = fields.text("time_zone");
+    let time_zone = super::guards::time_zone(time_zone, fields.diagnostics);
     let state = fields.get("state");
     let has_only = fields.get("stacks").is_some();
     let only = fields.texts("stacks");
@@ -410,6 +413,8 @@ fn decode_environment(name: &str, node: &Node, diagnostics: &mut Diagnostics) ->
             regions,
             tags,
             protect,
+            guards,
+            time_zone,
             state: state?,
         },
         parameters,

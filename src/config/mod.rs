@@ -4,6 +4,7 @@
 
 mod decode;
 mod files;
+mod guards;
 mod load;
 mod node;
 mod state;

@@ -4,6 +4,7 @@
 //! before it succeeded; a failure skips only what depends on it; a saved plan is refused as a whole if what it touches
 //! has changed. Values only known after apply are filled in from the results of earlier steps.
 
+pub mod announcements;
 pub mod journal;
 pub mod lease;
 pub mod lock;
@@ -35,6 +36,7 @@ use self::spec::Secrets;
 use self::step::Runner;
 use self::world::World;
 use crate::graph::Ready;
+use crate::guard::{self, Permits};
 use crate::model::cloud::Cloud;
 use crate::model::desired::Desired;
 use crate::model::kind::Kinds;
@@ -68,6 +70,8 @@ pub struct Inputs<'a> {
     pub record: Arc<RecordStore>,
     /// The lock of the environment. Once it is lost nothing more is called, and calls under way are given up.
     pub held: Option<Arc<dyn Held>>,
+    /// What the run is allowed to do beyond what its plan may do by itself.
+    pub permits: &'a Permits,
     /// Most steps at the same time; at least 1.
     pub parallelism: usize,
     /// First stop: nothing new is started, what is under way is finished.
@@ -135,6 +139,13 @@ fn refusals(inputs: &Inputs<'_>) -> Vec<Stale> {
         .iter()
         .map(|r| Stale { address: Some(r.address.clone()), what: format!("{}; {}", r.reason, r.help) })
         .collect();
+    let unnamed = guard::unnamed(plan, &desired.environment, &inputs.permits.data_loss);
+    all.extend(unnamed.into_iter().map(|r| Stale { address: Some(r.address), what: format!("{}; {}", r.reason, r.help) }));
+    let now = jiff::Timestamp::now();
+    if let Some(closed) = guard::closed(plan, &desired.environment, inputs.permits, now) {
+        let what = "it interrupts service, and no announced window is open";
+        all.extend(closed.actions.iter().map(|a| Stale { address: Some(a.address.clone()), what: what.to_owned() }));
+    }
     if inputs.saved {
         all.extend(stale(plan, desired, inputs.observed, inputs.account));
         all.extend(masked_spec_differs(plan, desired).into_iter().map(|address| Stale {

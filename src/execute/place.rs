@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::announcements::{Announcements, LocalAnnouncements, SharedAnnouncements};
 use super::journal::Journals;
 use super::lease::Lease;
 use super::lock::{FILE, LocalLock, Lock};
@@ -44,6 +45,14 @@ impl Place {
     /// The journals.
     pub fn journals(&self) -> Journals {
         Journals::of(self)
+    }
+
+    /// The announcements.
+    pub fn announcements(&self) -> Box<dyn Announcements> {
+        match self {
+            Self::Folder(folder) => Box::new(LocalAnnouncements::new(folder)),
+            Self::Shared(shared) => Box::new(SharedAnnouncements::new(shared)),
+        }
     }
 
     /// Reads the last-applied record. One that can't be read counts as missing, with a warning for the user.

@@ -10,6 +10,7 @@ use crate::model::plan::{Action, Operation, Step};
 pub(super) enum Request {
     Create { request: Box<CreateRequest>, asked: Asked },
     Update(Box<UpdateRequest>),
+    Save(Box<DeleteRequest>),
     Delete(Box<DeleteRequest>),
     Own(Box<OwnRequest>),
     Disown(Box<OwnRequest>),
@@ -21,7 +22,7 @@ impl Request {
         let mut events = vec![Event::Started { step }];
         match self {
             Self::Create { asked, .. } => events.push(Event::Requested { step, asked: asked.clone() }),
-            Self::Update(_) | Self::Delete(_) | Self::Own(_) | Self::Disown(_) => {}
+            Self::Update(_) | Self::Save(_) | Self::Delete(_) | Self::Own(_) | Self::Disown(_) => {}
         }
         events
     }
@@ -37,6 +38,7 @@ impl Runner<'_> {
         Ok(match step.operation {
             Operation::Create => self.with_token(world.create_request(action)?),
             Operation::Update => Request::Update(Box::new(world.update_request(step, action)?)),
+            Operation::Save => Request::Save(Box::new(world.delete_request(step, action)?)),
             Operation::Delete => Request::Delete(Box::new(world.delete_request(step, action)?)),
             Operation::Own => Request::Own(Box::new(world.own_request(step, action)?)),
             Operation::Disown => Request::Disown(Box::new(world.disown_request(step, action)?)),

@@ -13,8 +13,9 @@ use super::request::Request;
 use super::spec::Secrets;
 use super::while_held::while_held;
 use super::world::World;
+use crate::guard;
 use crate::model::Address;
-use crate::model::cloud::{ApiError, Cloud, ErrorClass, Watch};
+use crate::model::cloud::{ApiError, Cloud, ErrorClass, SaveRequest, Watch};
 use crate::model::observed::Object;
 use crate::model::ownership::Owner;
 use crate::model::plan::{Action, Operation, Step};
@@ -146,6 +147,11 @@ impl<'a> Runner<'a> {
         let inputs = self.inputs;
         let (events, hard, held) = (&*inputs.events, &inputs.hard, inputs.held.as_deref());
         let watch = StepWatch { view, events, hard, held, request_ids };
+        let (environment, now) = (&inputs.desired.environment, jiff::Timestamp::now());
+        if !guard::may_begin(step.operation, action, environment, inputs.permits, now) {
+            let text = "the announced window has ended; announce another one, and run again in it";
+            return Err(StepError::NotCalled(text.to_owned()));
+        }
         match request {
             Request::Create { request, .. } => {
                 let object = cloud.create(&request, &watch).await.map_err(StepError::Api)?;
@@ -155,6 +161,7 @@ impl<'a> Runner<'a> {
                 let object = cloud.update(&request, &watch).await.map_err(StepError::Api)?;
                 Ok(Some(self.written(action, &request.desired.owner, object)))
             }
+            Request::Save(request) => self.save(&request.object, action, &watch).await.map(Some),
             Request::Delete(request) => {
                 cloud.delete(&request, &watch).await.map_err(StepError::Api)?;
                 Ok(self.gone(step, action))
@@ -176,6 +183,30 @@ impl<'a> Runner<'a> {
                 Ok(self.gone(step, action))
             }
         }
+    }
+
+    /// Sees to a recovery point that is complete and new enough; returns its id.
+    async fn save(&self, object: &Object, action: &Action, watch: &dyn Watch) -> Result<String, StepError> {
+        let cloud: &dyn Cloud = &*self.inputs.cloud;
+        let loss = self.inputs.plan.losses.iter().find(|l| l.address == action.address);
+        let Some(limit) = loss.and_then(|l| l.newer_than) else {
+            let text = "the plan is damaged: it saves data, and says not how new the recovery point must be";
+            return Err(StepError::NotCalled(text.to_owned()));
+        };
+        let mut points = cloud.recovery_points(object).await.map_err(StepError::Api)?;
+        points.retain(|p| p.age <= limit);
+        points.sort_by(|a, b| a.age.cmp(&b.age).then_with(|| a.id.cmp(&b.id)));
+        if let Some(there) = points.iter().find(|p| p.complete) {
+            return Ok(there.id.clone());
+        }
+        let unfinished = points.into_iter().next().map(|p| p.id);
+        let request = SaveRequest { object: object.clone(), unfinished };
+        let made = cloud.save(&request, watch).await.map_err(StepError::Api)?;
+        if made.complete {
+            return Ok(made.id);
+        }
+        let message = format!("recovery point {} is not complete", made.id);
+        Err(StepError::Api(ApiError::new("save", ErrorClass::TimedOut, message)))
     }
 
     fn written(&self, action: &Action, owner: &Owner, object: Object) -> String {

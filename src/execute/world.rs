@@ -14,7 +14,7 @@ use crate::model::desired::{Desired, Output, Resource};
 use crate::model::kind::{KindDef, Kinds};
 use crate::model::observed::{Object, Observed, Status};
 use crate::model::ownership::{self, Owner};
-use crate::model::plan::{Action, Operation, Plan, Step};
+use crate::model::plan::{Action, Operation, PROTECT, Plan, Step};
 use crate::model::value::{Token, is_unknown, substitute};
 
 /// Kind, region, id.
@@ -99,13 +99,14 @@ impl<'a> World<'a> {
         resolved
     }
 
-    fn owner(&self, address: &Address, generation: u32, fingerprints: BTreeMap<String, String>) -> Owner {
+    fn owner(&self, resource: &Resource, generation: u32, fingerprints: BTreeMap<String, String>) -> Owner {
         Owner {
             project: self.plan.project.clone(),
             environment: self.plan.environment.clone(),
-            address: address.clone(),
+            address: resource.address.clone(),
             generation,
             fingerprints,
+            protected: resource.lifecycle.protect,
         }
     }
 
@@ -150,7 +151,7 @@ impl<'a> World<'a> {
         Ok(CreateRequest {
             kind: action.kind.clone(),
             region: action.region.clone(),
-            owner: self.owner(&action.address, action.generation, self.fingerprints(resource)?),
+            owner: self.owner(resource, action.generation, self.fingerprints(resource)?),
             tags: self.desired.environment.tags.clone(),
             name: ownership::physical_name(project, environment, &action.address, action.generation, name_limit),
             token: ownership::idempotency_token(&self.plan.id, &action.address, action.generation),
@@ -173,7 +174,10 @@ impl<'a> World<'a> {
                 desired.resolved.entry(address).or_insert(identified);
             }
         }
-        let changed = action.changes.iter().map(|c| first_segment(&c.path).to_owned()).collect();
+        // Protection is a difference of the owner's tags, not of a field.
+        let own = |field: &&str| *field == PROTECT && self.kinds.get(&action.kind).is_some_and(|k| !has(k, field));
+        let fields = action.changes.iter().map(|c| first_segment(&c.path)).filter(|field| !own(field));
+        let changed = fields.map(str::to_owned).collect();
         Ok(UpdateRequest { desired, object, changed })
     }
 
@@ -192,12 +196,13 @@ impl<'a> World<'a> {
     /// If the object is not known, or a value is missing that fingerprints are made from.
     pub(super) fn own_request(&self, step: &Step, action: &Action) -> Result<OwnRequest, String> {
         let object = self.object(step, action)?;
+        let resource = self.resource(action)?;
         let fingerprints = if self.updated.contains(&step.action) {
             object.owner.as_ref().map(|o| o.fingerprints.clone()).unwrap_or_default()
         } else {
-            self.fingerprints(self.resource(action)?)?
+            self.fingerprints(resource)?
         };
-        let owner = self.owner(&action.address, action.generation, fingerprints);
+        let owner = self.owner(resource, action.generation, fingerprints);
         Ok(OwnRequest { object, owner: Some(owner) })
     }
 
@@ -290,6 +295,10 @@ fn key(object: &Object) -> Key {
 
 fn place(action: &Action, id: &str) -> Key {
     (action.kind.clone(), action.region.clone(), id.to_owned())
+}
+
+fn has(kind: &KindDef, field: &str) -> bool {
+    kind.schema.field(field).is_some()
 }
 
 fn first_segment(path: &str) -> &str {

@@ -39,6 +39,10 @@ struct Environment {
     tags: Option<BTreeMap<String, String>>,
     /// Whether resources are protected from deletion unless they say otherwise.
     protect: Option<bool>,
+    /// What is asked for before data goes or service is interrupted.
+    guards: Option<Guards>,
+    /// Time zone in which people write and read times (IANA name, such as `Asia/Tokyo`); UTC by default.
+    time_zone: Option<String>,
     /// Where lock, journal and record are kept.
     state: Option<State>,
     /// Only these stacks.
@@ -47,6 +51,49 @@ struct Environment {
     parameters: Option<BTreeMap<String, BTreeMap<String, Value>>>,
     /// Settings of the simulated cloud.
     simulated: Option<Map<String, Value>>,
+}
+
+/// What is asked for before data goes or service is interrupted.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[allow(dead_code, reason = "only its shape is used")]
+struct Guards {
+    /// Before data goes.
+    data: Option<DataGuard>,
+    /// Before service is interrupted or data goes; left out, nothing is asked for.
+    interruptions: Option<InterruptionGuard>,
+}
+
+/// Before data goes.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[allow(dead_code, reason = "only its shape is used")]
+struct DataGuard {
+    /// Whether each object that loses data must be named by `--allow-data-loss`; `named` by default.
+    loss: Option<DataLoss>,
+    /// Oldest that the recovery point of an object that goes may be; 24h by default.
+    recovery_point: Option<String>,
+    /// Kinds whose data may go although nothing could bring it back.
+    without: Option<Vec<String>>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+#[allow(dead_code, reason = "only its shape is used")]
+enum DataLoss {
+    /// Only of objects that the command line names, with a recovery point where one can be made.
+    Named,
+    /// Without being asked for.
+    Allowed,
+}
+
+/// Before service is interrupted.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[allow(dead_code, reason = "only its shape is used")]
+struct InterruptionGuard {
+    /// Least time between the announcement of a window and its start, such as `7d`.
+    notice: String,
 }
 
 #[derive(JsonSchema)]

@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 use super::{Options, collect};
 use crate::model::Address;
 use crate::model::cloud::{
-    ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, OwnRequest, ReadRequest, UpdateRequest, Watch,
+    ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, OwnRequest, ReadRequest, RecoveryPoint,
+    SaveRequest, UpdateRequest, Watch,
 };
 use crate::model::desired::{Desired, Lifecycle, Resource};
-use crate::model::environment::{Environment, Provider};
+use crate::model::environment::{Environment, Guards, Provider};
 use crate::model::kind::{Attribute, Facts, Kind, KindDef, Kinds, Permissions, Replacement, Scope};
 use crate::model::observed::{Lookup, Object, Observed, Status};
 use crate::model::ownership::Owner;
@@ -30,7 +31,7 @@ const FACTS: Facts = Facts {
     service: "test",
     reference: "",
     scope: Scope::Regional,
-    data_bearing: false,
+    data: None,
     replacement: Replacement::CreateFirst,
     serves: false,
     attributes: &[Attribute::stable("id", "id")],
@@ -148,6 +149,14 @@ impl Cloud for Memory {
         unreachable!("a reading writes nothing")
     }
 
+    async fn recovery_points(&self, _: &Object) -> Result<Vec<RecoveryPoint>, ApiError> {
+        unreachable!("a reading asks for no recovery points")
+    }
+
+    async fn save(&self, _: &SaveRequest, _: &dyn Watch) -> Result<RecoveryPoint, ApiError> {
+        unreachable!("a reading writes nothing")
+    }
+
     async fn own(&self, _: &OwnRequest) -> Result<(), ApiError> {
         unreachable!("a reading writes nothing")
     }
@@ -168,6 +177,7 @@ fn object(kind: &str, id: &str, address: &str, generation: u32, spec: Value) -> 
         address: a(address),
         generation,
         fingerprints: BTreeMap::new(),
+        protected: false,
     };
     Object {
         kind: kind.to_owned(),
@@ -206,6 +216,8 @@ fn desired(resources: &[(&str, &str, Value)]) -> Desired {
             regions: BTreeMap::from([("copies".to_owned(), THERE.to_owned())]),
             tags: BTreeMap::new(),
             protect: false,
+            guards: Guards::none(),
+            time_zone: "UTC".into(),
             state: ".saiken".into(),
         },
         resources: resources.iter().map(|r| (a(r.0), resource(r))).collect(),

@@ -71,6 +71,11 @@ impl Address {
         &self.0
     }
 
+    /// The text as it is typed in a shell: in quotes, if it holds a space.
+    pub fn for_shell(&self) -> String {
+        if self.0.contains(' ') { format!("'{}'", self.0) } else { self.0.to_string() }
+    }
+
     /// The stack's name: all before the first `/`.
     pub fn stack(&self) -> &str {
         self.0.split_once('/').map_or("", |(stack, _)| stack)

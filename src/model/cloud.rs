@@ -102,6 +102,26 @@ pub struct OwnRequest {
     pub owner: Option<Owner>,
 }
 
+/// A copy of an object's data from which it can be made again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveryPoint {
+    /// The API's id.
+    pub id: String,
+    /// Seconds since the moment whose data it holds, by the cloud's clock.
+    pub age: u64,
+    /// Whether it can be used; none yet if it is still being made. Failed ones are not listed.
+    pub complete: bool,
+}
+
+/// Making a recovery point.
+#[derive(Debug, Clone)]
+pub struct SaveRequest {
+    /// The object as it was read.
+    pub object: Object,
+    /// A recovery point of it that is still being made: waited for, instead of making another one.
+    pub unfinished: Option<String>,
+}
+
 /// What went wrong, in classes that the engine tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -250,6 +270,18 @@ pub trait Cloud: Send + Sync {
     /// # Errors
     /// If a call fails or the wait ends.
     async fn delete(&self, request: &DeleteRequest, watch: &dyn Watch) -> Result<(), ApiError>;
+
+    /// The recovery points of an object, in any order; empty for a kind of which none can be made.
+    ///
+    /// # Errors
+    /// If the call fails: nothing may be concluded then.
+    async fn recovery_points(&self, object: &Object) -> Result<Vec<RecoveryPoint>, ApiError>;
+
+    /// Makes a recovery point of an object, and waits until it is complete.
+    ///
+    /// # Errors
+    /// If a call fails, the wait ends, or none can be made of its kind. One may be unfinished then.
+    async fn save(&self, request: &SaveRequest, watch: &dyn Watch) -> Result<RecoveryPoint, ApiError>;
 
     /// Writes or removes ownership tags.
     ///

@@ -72,8 +72,65 @@ pub struct Environment {
     pub tags: BTreeMap<String, String>,
     /// Objects that are protected from deletion unless they say otherwise.
     pub protect: bool,
+    /// What is asked for before data goes or service is interrupted.
+    pub guards: Guards,
+    /// Time zone in which people write and read times (IANA name); UTC by default.
+    pub time_zone: String,
     /// Where lock, journal and last-applied record are kept; the folder `.saiken` by default.
     pub state: State,
+}
+
+/// Time zone of an environment that names none.
+pub const TIME_ZONE: &str = "UTC";
+
+/// What is asked for before an action that people would regret or notice.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guards {
+    /// Before data goes.
+    pub data: DataGuard,
+    /// Before service is interrupted or data goes; none asks for nothing.
+    pub interruptions: Option<InterruptionGuard>,
+}
+
+impl Guards {
+    /// Guards that ask for nothing.
+    pub fn none() -> Self {
+        Self { data: DataGuard { loss: DataLoss::Allowed, ..DataGuard::default() }, interruptions: None }
+    }
+}
+
+/// What is asked for before data goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataGuard {
+    /// Whether each object that loses data must be named on the command line.
+    pub loss: DataLoss,
+    /// Oldest that the recovery point of an object that goes may be, in seconds; a new one is made otherwise.
+    pub recovery_point: u64,
+    /// Kinds whose data may go although nothing could bring it back.
+    pub without: Vec<String>,
+}
+
+impl Default for DataGuard {
+    fn default() -> Self {
+        Self { loss: DataLoss::Named, recovery_point: 24 * 60 * 60, without: Vec::new() }
+    }
+}
+
+/// Whether data may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DataLoss {
+    /// Only of objects that the command line names, and with a recovery point where one can be made.
+    Named,
+    /// Without being asked for: for environments to try things out.
+    Allowed,
+}
+
+/// What is asked for before service is interrupted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterruptionGuard {
+    /// Least time between the announcement of a window and its start, in seconds.
+    pub notice: u64,
 }
 
 impl Environment {

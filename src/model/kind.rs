@@ -96,8 +96,8 @@ pub struct Facts {
     pub reference: &'static str,
     /// Region or account.
     pub scope: Scope,
-    /// Whether deleting it loses data.
-    pub data_bearing: bool,
+    /// How its data is recovered once it is gone; none if it holds no data. Deleting what holds data is guarded.
+    pub data: Option<Recovery>,
     /// How a replacement is ordered unless the user says otherwise.
     pub replacement: Replacement,
     /// Whether deleting or replacing it interrupts service (a server, a gateway) rather than nobody noticing.
@@ -118,6 +118,25 @@ pub struct Facts {
     pub zone_field: Option<&'static str>,
     /// Spec fields whose references don't keep the target from being deleted first (the cloud drops them with it).
     pub loose_refs: &'static [&'static str],
+}
+
+impl Facts {
+    /// Whether deleting it loses data.
+    pub fn data_bearing(&self) -> bool {
+        self.data.is_some()
+    }
+}
+
+/// What brings the data of a deleted object back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recovery {
+    /// Recovery points can be made of it while it is there; what the API calls them.
+    Point(&'static str),
+    /// The API keeps it for a while after the deletion: how long, and how it is taken back, in one line.
+    Period(&'static str),
+    /// Nothing: why, and what to do before, in one line.
+    Nothing(&'static str),
 }
 
 /// Problems that a kind's own rules found.

@@ -25,6 +25,16 @@ pub const GENERATION: &str = "saiken:generation";
 /// Tag: fingerprints of fields that can't be read back cheaply, `field=hash` separated by spaces.
 pub const FINGERPRINT: &str = "saiken:fingerprint";
 
+/// Tag: `true` on an object that must not be deleted or replaced before its protection is lifted.
+pub const PROTECTED: &str = "saiken:protected";
+
+/// Tag of a recovery point: the address whose data it holds. It has no address of its own, and is no object of the
+/// environment.
+pub const SOURCE: &str = "saiken:source";
+
+/// All ownership tags of objects.
+pub const ALL: [&str; 6] = [PROJECT, ENVIRONMENT, ADDRESS, GENERATION, FINGERPRINT, PROTECTED];
+
 /// Who owns an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
@@ -38,6 +48,9 @@ pub struct Owner {
     pub generation: u32,
     /// Fingerprints by field.
     pub fingerprints: BTreeMap<String, String>,
+    /// Whether it is protected from being deleted and replaced, also when its block is gone from the files.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected: bool,
 }
 
 impl Owner {
@@ -52,6 +65,9 @@ impl Owner {
         if !self.fingerprints.is_empty() {
             let text: Vec<String> = self.fingerprints.iter().map(|(k, v)| format!("{k}={v}")).collect();
             tags.insert(FINGERPRINT.to_owned(), text.join(" "));
+        }
+        if self.protected {
+            tags.insert(PROTECTED.to_owned(), "true".to_owned());
         }
         tags
     }
@@ -69,6 +85,7 @@ impl Owner {
                     text.split(' ').filter_map(|p| p.split_once('=')).map(|(k, v)| (k.into(), v.into())).collect()
                 })
                 .unwrap_or_default(),
+            protected: tags.get(PROTECTED).is_some_and(|text| text == "true"),
         })
     }
 }
@@ -162,7 +179,11 @@ mod tests {
             address: Address::parse("servers/web.template").unwrap(),
             generation: 3,
             fingerprints: BTreeMap::from([("user_data".into(), "abc".into()), ("image".into(), "def".into())]),
+            protected: true,
         };
+        assert_eq!(owner.tags().get(PROTECTED).map(String::as_str), Some("true"));
+        assert!(!Owner { protected: false, ..owner.clone() }.tags().contains_key(PROTECTED));
+        assert!(owner.tags().keys().all(|tag| ALL.contains(&tag.as_str())));
         assert_eq!(Owner::from_tags(&owner.tags()), Some(owner));
     }
 

@@ -74,6 +74,9 @@ pub enum Cause {
     Unknown,
 }
 
+/// Path of the difference that sets or lifts an object's protection: of its owner's tags, not of its spec.
+pub const PROTECT: &str = "protect";
+
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FieldChange {
@@ -144,6 +147,8 @@ pub enum Operation {
     Create,
     /// Change in place; also the change after an adoption.
     Update,
+    /// See to it that a recovery point of the object is there, before it is deleted.
+    Save,
     /// Delete the object of a delete, the old one of a replace, or what an interrupted replacement left.
     Delete,
     /// Write our ownership tags (adopt, or a moved address).
@@ -158,11 +163,44 @@ impl Operation {
         match self {
             Self::Create => "create",
             Self::Update => "update",
+            Self::Save => "save",
             Self::Delete => "delete",
             Self::Own => "take over",
             Self::Disown => "let go",
         }
     }
+}
+
+/// Data that an action takes away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// The resource.
+    pub address: Address,
+    /// Its kind.
+    pub kind: String,
+    /// Ids of the objects that go.
+    pub objects: Vec<String>,
+    /// What is left of the data.
+    pub remains: Remains,
+    /// Whether the address must be given by `--allow-data-loss`.
+    pub named: bool,
+    /// Oldest that the recovery point may be when the object goes, in seconds; none if none is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newer_than: Option<u64>,
+    /// What brings the data back, for people.
+    pub note: String,
+}
+
+/// What is left of data that goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Remains {
+    /// A recovery point.
+    RecoveryPoint,
+    /// The API keeps the object for a while.
+    Period,
+    /// Nothing.
+    Nothing,
 }
 
 /// A step: an operation on one address, after others. A step's number is its place in [`Plan::steps`], and every number
@@ -310,6 +348,9 @@ pub struct Plan {
     pub drift: Vec<Drift>,
     /// What is not planned.
     pub held: Vec<Held>,
+    /// What data goes, and what must be given to `apply` for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<Loss>,
     /// What forbids applying: a protected object that would go, a reference to something that is not there.
     pub refused: Vec<Refusal>,
     /// Values of the outputs after apply, sensitive ones masked, by `stack.name`.

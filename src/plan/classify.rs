@@ -9,7 +9,7 @@ use crate::model::Address;
 use crate::model::desired::Resource;
 use crate::model::kind::Replacement;
 use crate::model::observed::{Object, Status};
-use crate::model::plan::Refusal;
+use crate::model::plan::{PROTECT, Refusal};
 use crate::model::schema::{Change, Field, Type};
 use crate::model::value::{self, Token};
 
@@ -230,6 +230,7 @@ impl<'a> Decisions<'a> {
             return;
         }
         decision.changes = self.compare(resource, resolved, object);
+        decision.changes.extend(protection(resource, object));
         let replacing = decision.changes.iter().find(|c| c.change == Change::Replace);
         if decision.verdict == Verdict::Adopt {
             decision.reason = format!("{} is taken over", object.id);
@@ -351,6 +352,19 @@ impl<'a> Decisions<'a> {
         }
         source.spec().get(token.attribute).filter(|v| !value::is_unknown(v)).cloned()
     }
+}
+
+/// The difference between the protection that is declared and that which the object's tags tell.
+fn protection(resource: &Resource, object: &Object) -> Option<Difference> {
+    let (before, after) = (object.owner.as_ref()?.protected, resource.lifecycle.protect);
+    (before != after).then(|| Difference {
+        path: PROTECT.to_owned(),
+        before: Value::Bool(before),
+        after: Value::Bool(after),
+        change: Change::Update,
+        text: false,
+        because: None,
+    })
 }
 
 /// Resources whose id or attributes the new spec needs.

@@ -7,6 +7,7 @@
 //! | `diff` | how two trees differ, by schema |
 //! | `classify` | what happens to each declared resource, in the order of references |
 //! | `gone` | what goes, who refers to it, and what is held because of that |
+//! | `guards` | what data goes, and what must not go: protected objects, keys in use |
 //! | `drift` | what was changed outside, and who caused a difference |
 //! | `interrupted` | what an interrupted apply has left |
 //! | `report` | the actions as the plan shows them: reason, impact, changes |
@@ -18,6 +19,7 @@ mod classify;
 mod diff;
 mod drift;
 mod gone;
+mod guards;
 mod interrupted;
 mod mask;
 mod order;
@@ -166,7 +168,10 @@ fn assemble<'a>(
     let secrets = mask::Secrets::of(inputs.desired);
     let actions: Vec<_> = sources.iter().map(|s| report::action(world, *s, &secrets)).collect();
     refused.extend(decisions.refused.iter().cloned());
-    refused.extend(report::protected(world, &actions));
+    refused.extend(guards::protected(world, &sources));
+    refused.extend(guards::in_use(world, &sources, users));
+    let (losses, unrecoverable) = guards::losses(world, &sources, users);
+    refused.extend(unrecoverable);
     let steps = match order::steps(world, &decisions, &sources, users) {
         Ok(steps) => steps,
         Err(cycle) => {
@@ -221,6 +226,7 @@ fn assemble<'a>(
         steps,
         drift,
         held,
+        losses,
         refused,
         summary,
     }

@@ -10,6 +10,7 @@ use crate::model::plan::{Operation, Step};
 
 use super::classify::{Decision, Decisions, Verdict};
 use super::gone::{Gone, Use, Users};
+use super::guards;
 use super::world::World;
 
 /// Where an action comes from.
@@ -31,6 +32,8 @@ struct Edges<'p, 'a> {
     /// The last step that makes an address ready.
     ready: HashMap<&'a str, usize>,
     deletes: HashMap<(&'a str, &'a str), usize>,
+    /// The step that sees to a recovery point, by the delete that waits for it.
+    saves: HashMap<usize, usize>,
     decisions: &'p Decisions<'a>,
     hard: BTreeSet<(usize, usize)>,
     soft: BTreeSet<(usize, usize)>,
@@ -50,12 +53,13 @@ pub(super) fn steps<'p, 'a>(
         nodes: Vec::new(),
         ready: HashMap::new(),
         deletes: HashMap::new(),
+        saves: HashMap::new(),
         decisions,
         hard: BTreeSet::new(),
         soft: BTreeSet::new(),
     };
     for (action, source) in sources.iter().enumerate() {
-        edges.add(action, *source);
+        edges.add(world, action, *source);
     }
     for source in sources {
         match source {
@@ -70,36 +74,51 @@ pub(super) fn steps<'p, 'a>(
 }
 
 impl<'a> Edges<'_, 'a> {
-    fn add(&mut self, action: usize, source: Source<'_, 'a>) {
+    fn add(&mut self, world: &World<'a>, action: usize, source: Source<'_, 'a>) {
         match source {
             Source::Gone(gone) => {
                 let operation = if gone.forget { Operation::Disown } else { Operation::Delete };
                 for object in &gone.objects {
-                    self.node(gone.address, operation, Some(object), action);
+                    self.node(world, gone.address, operation, Some(object), action);
                 }
             }
             Source::Declared(d) => {
                 let address = &d.resource.address;
                 if d.moved_from.is_some() || d.verdict == Verdict::Adopt {
-                    self.node(address, Operation::Own, d.current, action);
+                    self.node(world, address, Operation::Own, d.current, action);
                 }
                 match &d.verdict {
-                    Verdict::Create | Verdict::Replace(_) => self.node(address, Operation::Create, None, action),
+                    Verdict::Create | Verdict::Replace(_) => self.node(world, address, Operation::Create, None, action),
                     Verdict::Update | Verdict::Adopt if d.writes() => {
-                        self.node(address, Operation::Update, d.current, action);
+                        self.node(world, address, Operation::Update, d.current, action);
                     }
                     Verdict::Update | Verdict::Adopt | Verdict::Unchanged | Verdict::Absent | Verdict::Held(_) => {}
                 }
                 let old = d.current.filter(|_| matches!(d.verdict, Verdict::Replace(_)));
                 for object in old.iter().chain(&d.leftovers) {
-                    self.node(address, Operation::Delete, Some(object), action);
+                    self.node(world, address, Operation::Delete, Some(object), action);
                 }
             }
         }
     }
 
-    fn node(&mut self, address: &'a Address, operation: Operation, object: Option<&'a Object>, action: usize) {
+    fn node(
+        &mut self,
+        world: &World<'a>,
+        address: &'a Address,
+        operation: Operation,
+        object: Option<&'a Object>,
+        action: usize,
+    ) {
+        let save = object.filter(|o| operation == Operation::Delete && guards::saved_first(world, o)).map(|object| {
+            self.nodes.push(Node { address, operation: Operation::Save, object: Some(object), action });
+            self.nodes.len() - 1
+        });
         let number = self.nodes.len();
+        if let Some(save) = save {
+            self.hard.insert((number, save));
+            self.saves.insert(number, save);
+        }
         match (operation, object) {
             (Operation::Create | Operation::Update | Operation::Own, _) => {
                 if let Some(before) = self.ready.insert(address.as_str(), number) {
@@ -109,9 +128,17 @@ impl<'a> Edges<'_, 'a> {
             (Operation::Delete, Some(object)) => {
                 self.deletes.insert((&object.kind, &object.id), number);
             }
-            (Operation::Delete | Operation::Disown, _) => {}
+            (Operation::Save | Operation::Delete | Operation::Disown, _) => {}
         }
         self.nodes.push(Node { address, operation, object, action });
+    }
+
+    /// A delete, and the saving before it, only after a step: what is saved is then whole.
+    fn goes_after(&mut self, delete: usize, step: usize) {
+        self.soft.insert((delete, step));
+        if let Some(save) = self.saves.get(&delete) {
+            self.soft.insert((*save, step));
+        }
     }
 
     fn delete_of(&self, object: &Object) -> Option<usize> {
@@ -146,7 +173,7 @@ impl<'a> Edges<'_, 'a> {
                 && let Some(gone) = target.current.and_then(|o| self.delete_of(o))
             {
                 let mine = d.current.and_then(|o| self.delete_of(o));
-                self.soft.extend(own.into_iter().chain(mine).map(|step| (gone, step)));
+                own.into_iter().chain(mine).for_each(|step| self.goes_after(gone, step));
             }
         }
     }
@@ -157,7 +184,7 @@ impl<'a> Edges<'_, 'a> {
         for Use { object: user, loose, .. } in users.of(object) {
             if let Some(goes) = self.delete_of(user) {
                 if !loose {
-                    self.soft.insert((delete, goes));
+                    self.goes_after(delete, goes);
                 }
                 continue;
             }
@@ -167,7 +194,8 @@ impl<'a> Edges<'_, 'a> {
                 .get(address)
                 .is_some_and(|d| matches!(d.verdict, Verdict::Update | Verdict::Adopt) && !d.after_delete_first);
             if let (true, Some(ready)) = (waits, self.ready.get(address)) {
-                self.soft.insert((delete, *ready));
+                let ready = *ready;
+                self.goes_after(delete, ready);
             }
         }
     }

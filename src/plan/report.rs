@@ -3,14 +3,15 @@
 use serde_json::Value;
 
 use crate::model::Address;
-use crate::model::kind::{KindDef, Replacement};
+use crate::model::kind::{Facts, KindDef, Replacement};
 use crate::model::observed::{Object, Status};
-use crate::model::plan::{Action, ActionKind, Cause, FieldChange, Impact, Refusal, Touched};
+use crate::model::plan::{Action, ActionKind, Cause, FieldChange, Impact, Touched};
 use crate::model::schema::{Change, Type};
 
 use super::classify::{Decision, Verdict};
 use super::drift;
 use super::gone::Gone;
+use super::guards;
 use super::mask::{self, Secrets};
 use super::order::Source;
 use super::world::World;
@@ -38,6 +39,7 @@ pub(super) fn action(world: &World<'_>, source: Source<'_, '_>, secrets: &Secret
         Source::Declared(decision) => declared(world, decision),
         Source::Gone(gone) => going(world, gone),
     };
+    action.notes.extend(guards::own_disks(world, source));
     for change in &mut action.changes {
         secrets.hide(&mut change.before);
         secrets.hide(&mut change.after);
@@ -98,7 +100,7 @@ fn declared(world: &World<'_>, d: &Decision<'_>) -> Action {
         action,
         reason,
         impact: impact(d, action, kind),
-        data_bearing: kind.facts.data_bearing,
+        data_bearing: kind.facts.data_bearing(),
         replacement,
         changes,
         objects: objects.into_iter().map(touched).collect(),
@@ -124,7 +126,7 @@ fn impact(d: &Decision<'_>, action: ActionKind, kind: &KindDef) -> Impact {
     let facts = &kind.facts;
     let goes = matches!(action, ActionKind::Replace | ActionKind::Delete) || !d.leftovers.is_empty();
     let delete_first = d.verdict == Verdict::Replace(Replacement::DeleteFirst);
-    if goes && facts.data_bearing {
+    if goes && facts.data_bearing() {
         Impact::LosesData
     } else if d.changes.iter().any(|c| c.change == Change::Interrupts) || (delete_first && facts.serves) {
         Impact::Interrupts
@@ -154,8 +156,8 @@ fn created(kind: &KindDef, spec: &Value) -> Vec<FieldChange> {
 fn going(world: &World<'_>, gone: &Gone<'_>) -> Action {
     let newest = gone.objects.first();
     let kind = newest.map_or("", |o| o.kind.as_str());
-    let facts = world.inputs.kinds.get(kind).map(|k| &k.facts);
-    let data_bearing = facts.is_some_and(|f| f.data_bearing);
+    let facts: Option<&Facts> = world.inputs.kinds.get(kind).map(|k| &k.facts);
+    let data_bearing = facts.is_some_and(Facts::data_bearing);
     let (action, reason) = match (gone.forget, world.inputs.destroy) {
         _ if gone.finishing => (ActionKind::Delete, "on its way out; what it still uses goes after it"),
         (true, _) => (ActionKind::Forget, "no longer declared, and to be left alone"),
@@ -194,20 +196,3 @@ fn touched(object: &Object) -> Touched {
     Touched { id: object.id.clone(), generation: object.generation(), fingerprint: object.fingerprint() }
 }
 
-/// Refusals: protected resources whose current object would go.
-pub(super) fn protected(world: &World<'_>, actions: &[Action]) -> Vec<Refusal> {
-    actions
-        .iter()
-        .filter(|a| match a.action {
-            ActionKind::Replace => true,
-            ActionKind::Delete => world.inputs.destroy,
-            ActionKind::Create | ActionKind::Update | ActionKind::Adopt | ActionKind::Forget => false,
-        })
-        .filter(|a| world.inputs.desired.resources.get(&a.address).is_some_and(|r| r.lifecycle.protect))
-        .map(|a| Refusal {
-            address: a.address.clone(),
-            reason: format!("it is protected, and the plan would {} it: {}", a.action.word(), a.reason),
-            help: "remove `lifecycle.protect` of this resource, then apply".to_owned(),
-        })
-        .collect()
-}

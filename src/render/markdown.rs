@@ -104,18 +104,13 @@ fn sections(out: &mut String, plan: &Plan) {
     interrupted(out, plan);
     drifted(out, plan);
     held(out, plan);
-    let losing: Vec<&Action> = plan.actions.iter().filter(|a| a.impact == Impact::LosesData).collect();
-    if !losing.is_empty() {
+    if !plan.losses.is_empty() {
         out.push_str("\n### Loses data\n\n");
-        for action in losing {
-            let ids: Vec<&str> = action.objects.iter().map(|o| o.id.as_str()).collect();
-            let _ = writeln!(
-                out,
-                "- {} {} {}",
-                escape(&action.kind),
-                escape(action.address.as_str()),
-                escape(&ids.join(", "))
-            );
+        for loss in &plan.losses {
+            let ids = loss.objects.join(", ");
+            let lines = view::loss(loss).join("; ");
+            let (kind, address) = (escape(&loss.kind), escape(loss.address.as_str()));
+            let _ = writeln!(out, "- {kind} {address} {}: {}", escape(&ids), escape(&lines));
         }
     }
     if !plan.refused.is_empty() {

@@ -8,7 +8,7 @@ use crate::model::Address;
 use crate::model::environment::Provider;
 use crate::model::plan::{
     Action, ActionKind, Cause, Drift, DriftKind, FORMAT, FieldChange, Found, Held, Impact, Interrupted,
-    InterruptedStep, Operation, Plan, Refusal, Summary, Touched,
+    InterruptedStep, Loss, Operation, Plan, Refusal, Remains, Summary, Touched,
 };
 use crate::model::value::token;
 
@@ -84,6 +84,15 @@ fn sample() -> Plan {
             changes: vec![change("size", json!("small"), json!("large"))],
         }],
         held: vec![Held { address: a("data/main"), kind: "disk".into(), reason: "disk could not be read".into() }],
+        losses: vec![Loss {
+            address: a("network/old"),
+            kind: "subnet".into(),
+            objects: vec!["subnet-1".into()],
+            remains: Remains::RecoveryPoint,
+            named: true,
+            newer_than: Some(86_400),
+            note: "a recovery point (copy) not older than 1d is there, or is made, before it goes".into(),
+        }],
         refused: vec![Refusal { address: a("network/old"), reason: "it is protected".into(), help: "do x".into() }],
         outputs: BTreeMap::new(),
         summary: Summary { create: 1, update: 1, delete: 1, held: 1, drift: 1, ..Summary::default() },
@@ -128,6 +137,8 @@ Held
 
 Loses data
   subnet  network/old  subnet-1
+      save: a recovery point (copy) not older than 1d is there, or is made, before it goes
+      only with --allow-data-loss network/old
 
 Refused
   network/old: it is protected

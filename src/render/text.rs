@@ -217,14 +217,13 @@ impl Page {
     }
 
     fn loses_data(&mut self, plan: &Plan) {
-        let losing: Vec<&Action> = plan.actions.iter().filter(|a| a.impact == Impact::LosesData).collect();
-        if losing.is_empty() {
+        if plan.losses.is_empty() {
             return;
         }
         self.line("\nLoses data", style(ActionKind::Delete).bold());
-        for action in losing {
-            let ids: Vec<&str> = action.objects.iter().map(|o| o.id.as_str()).collect();
-            self.wrapped("  ", &format!("{}  {}  {}", action.kind, action.address, ids.join(", ")));
+        for loss in &plan.losses {
+            self.wrapped("  ", &format!("{}  {}  {}", loss.kind, loss.address, loss.objects.join(", ")));
+            view::loss(loss).iter().for_each(|line| self.wrapped("      ", line));
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::model::environment::Provider;
-use crate::model::plan::{ActionKind, DriftKind, FieldChange, Interrupted, Plan};
+use crate::model::plan::{ActionKind, DriftKind, FieldChange, Interrupted, Loss, Operation, Plan, Remains};
 use crate::model::value::readable;
 
 /// The sign before an action.
@@ -126,6 +126,18 @@ pub(super) fn long(value: &Value) -> String {
         text.push('\n');
     }
     text
+}
+
+/// What goes with an object that loses data, as lines: what is saved first, and what must be given to `apply`.
+pub(super) fn loss(loss: &Loss) -> Vec<String> {
+    let mut lines = vec![match loss.remains {
+        Remains::RecoveryPoint => format!("{}: {}", Operation::Save.word(), loss.note),
+        Remains::Period | Remains::Nothing => loss.note.clone(),
+    }];
+    if loss.named {
+        lines.push(format!("only with --allow-data-loss {}", loss.address.for_shell()));
+    }
+    lines
 }
 
 /// "Plan: 3 to create, …", or that there is nothing to do.

@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use super::Simulated;
 use super::attributes::{self, Seed};
-use super::record::Stored;
+use super::commands::point;
+use super::record::{RecoveryPoint, Stored};
 use super::world::World;
 use crate::model::Address;
 use crate::model::cloud::{ApiError, CreateRequest, ErrorClass, OwnRequest, Resolved, UpdateRequest};
-use crate::model::kind::KindDef;
+use crate::model::kind::{KindDef, Recovery};
 use crate::model::observed::{Object, Status};
 use crate::model::ownership::{self, Owner, hash};
 
@@ -113,7 +114,7 @@ impl Simulated {
             region: region.clone(),
             name: request.name.clone(),
             token: request.token.clone(),
-            data: kind.facts.data_bearing.then(|| hash(&format!("{} {id} data", self.settings.seed), 16)),
+            data: kind.facts.data_bearing().then(|| hash(&format!("{} {id} data", self.settings.seed), 16)),
             id,
             spec,
             tags,
@@ -223,9 +224,9 @@ impl Simulated {
             }
         }
         if request.changed.contains("tags") {
-            stored.tags.retain(|k, _| k.starts_with(ownership::PREFIX));
-            stored.tags.extend(user_tags(&wanted));
+            stored.tags = user_tags(&wanted);
         }
+        stored.tags.retain(|k, _| !k.starts_with(ownership::PREFIX));
         stored.tags.extend(desired.owner.tags());
         if request.changed.iter().any(|f| f != "tags") {
             stored.version += 1;
@@ -253,6 +254,28 @@ impl Simulated {
             world.put(Stored { gone_at, ..stored.clone() });
         }
         Ok(())
+    }
+
+    /// Makes a recovery point. What stands in a lost zone can't be copied.
+    pub(super) fn copy(&self, world: &mut World, object: &Object, operation: &str) -> Result<RecoveryPoint, ApiError> {
+        self.region_works(world, &object.region, operation)?;
+        let Some(stored) = world.get(&object.kind, &object.region, &object.id) else {
+            return Err(gone(operation, object));
+        };
+        let kind = self.kind(&object.kind)?;
+        if let Some(zone) = zone(kind, &stored.spec).filter(|z| world.conditions.lost_zones.contains(*z)) {
+            let message = format!("zone {zone} is lost, and '{}' in it can't be copied", object.id);
+            return Err(ApiError::new(operation, ErrorClass::Other, message));
+        }
+        let made = matches!(kind.facts.data, Some(Recovery::Point(_)))
+            .then(|| point(world, stored, &object.region, world.points().len()))
+            .flatten();
+        let Some(made) = made else {
+            let message = format!("no recovery point can be made of kind {}", object.kind);
+            return Err(ApiError::new(operation, ErrorClass::Invalid, message));
+        };
+        world.add_points([made.clone()]);
+        Ok(made)
     }
 
     /// Writes or removes the owner's tags.

@@ -12,12 +12,15 @@ use super::record::Stored;
 use super::world::World;
 use super::{Error, Simulated};
 use crate::model::cloud::{
-    ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, Lag, OwnRequest, ReadRequest, UpdateRequest,
-    Watch,
+    ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, Lag, OwnRequest, ReadRequest, RecoveryPoint,
+    SaveRequest, UpdateRequest, Watch,
 };
 use crate::model::kind::KindDef;
 use crate::model::observed::{Lookup, Object, Status};
 use crate::model::ownership::{self, hash};
+
+/// Virtual seconds until a recovery point is complete.
+const COPYING_SECONDS: u32 = 60;
 
 /// Calls so far.
 #[derive(Debug, Default)]
@@ -275,6 +278,36 @@ impl Cloud for Simulated {
         fails_after(fault, &operation)?;
         let from = since.saturating_sub(u64::from(kind.facts.deletion_seconds));
         self.pass(from, kind.facts.deletion_seconds, &operation, watch, &what).await
+    }
+
+    async fn recovery_points(&self, object: &Object) -> Result<Vec<RecoveryPoint>, ApiError> {
+        let kind = self.kind(&object.kind)?;
+        let operation = format!("{}:DescribeRecoveryPoints", kind.facts.service);
+        self.count(&operation, 1);
+        let read = self.store.read(|world| {
+            self.region_works(world, &object.region, &operation)?;
+            let now = world.conditions.clock;
+            let mine = world.points().iter().filter(|p| p.kind == object.kind && p.object == object.id);
+            let point = |p: &super::RecoveryPoint| RecoveryPoint {
+                id: p.id.clone(),
+                age: now.saturating_sub(p.taken_at),
+                complete: true,
+            };
+            Ok(mine.map(point).collect())
+        });
+        read.map_err(broken(&operation))?
+    }
+
+    async fn save(&self, request: &SaveRequest, watch: &dyn Watch) -> Result<RecoveryPoint, ApiError> {
+        let kind = self.kind(&request.object.kind)?;
+        let operation = format!("{}:CreateRecoveryPoint", kind.facts.service);
+        self.count(&operation, 1);
+        let fault = self.fault(FaultCall::Save, &request.object.kind);
+        fails_before(fault, &operation)?;
+        let made = self.call(&operation, |world| self.copy(world, &request.object, &operation))?;
+        self.pass(made.taken_at, COPYING_SECONDS, &operation, watch, "the recovery point to be complete").await?;
+        fails_after(fault, &operation)?;
+        Ok(RecoveryPoint { id: made.id, age: u64::from(COPYING_SECONDS), complete: true })
     }
 
     async fn own(&self, request: &OwnRequest) -> Result<(), ApiError> {

@@ -325,19 +325,12 @@ impl Simulated {
             if lost.contains(region) {
                 return Err(Error::wrong(format!("the region {region} is lost"), None));
             }
+            let there = world.points().len();
             let points: Vec<RecoveryPoint> = world
                 .all()
-                .filter(|o| !lost.contains(&o.region) || world.is_global(&o.kind))
-                .filter_map(|o| {
-                    Some(RecoveryPoint {
-                        kind: o.kind.clone(),
-                        object: o.id.clone(),
-                        address: address(o).map(|a| a.to_string()),
-                        region: region.to_owned(),
-                        taken_at: world.conditions.clock,
-                        fingerprint: o.data.clone()?,
-                    })
-                })
+                .filter(|o| o.data.is_some() && (!lost.contains(&o.region) || world.is_global(&o.kind)))
+                .enumerate()
+                .filter_map(|(i, o)| point(world, o, region, there + i))
                 .collect();
             let count = points.len();
             world.add_points(points);
@@ -352,6 +345,19 @@ impl Simulated {
     pub fn recovery_points(&self) -> Result<Vec<RecoveryPoint>, Error> {
         self.store.read(|world| world.points().to_vec())
     }
+}
+
+/// A recovery point of an object as it is now, the one with this number; none of what holds no data.
+pub(super) fn point(world: &World, stored: &Stored, region: &str, number: usize) -> Option<RecoveryPoint> {
+    Some(RecoveryPoint {
+        id: format!("rp-{:08x}", number + 1),
+        kind: stored.kind.clone(),
+        object: stored.id.clone(),
+        address: address(stored).map(|a| a.to_string()),
+        region: region.to_owned(),
+        taken_at: world.conditions.clock,
+        fingerprint: stored.data.clone()?,
+    })
 }
 
 fn called(stored: &Stored) -> String {

@@ -36,6 +36,8 @@ pub enum FaultCall {
     Delete,
     /// Reading all objects of a kind.
     Read,
+    /// Making a recovery point.
+    Save,
     /// Writing or removing the owner's tags.
     Own,
 }

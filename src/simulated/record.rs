@@ -55,6 +55,9 @@ fn is_zero(number: &u32) -> bool {
 /// A copy of an object's data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RecoveryPoint {
+    /// Its id.
+    #[serde(default)]
+    pub id: String,
     /// Kind of the object.
     pub kind: String,
     /// Id of the object.

@@ -14,6 +14,7 @@ fn layers() -> BTreeMap<&'static str, u8> {
         ("graph", 2),
         ("expand", 3),
         ("plan", 3),
+        ("guard", 3),
         ("render", 3),
         ("inventory", 4),
         ("execute", 4),
@@ -24,7 +25,7 @@ fn layers() -> BTreeMap<&'static str, u8> {
 }
 
 /// Modules that touch no clock, environment, file, socket or task; `config::load` is the one edge among them.
-const PURE: [&str; 8] = ["source", "diagnostic", "model", "config", "graph", "expand", "plan", "render"];
+const PURE: [&str; 9] = ["source", "diagnostic", "model", "config", "graph", "expand", "plan", "guard", "render"];
 
 fn sources() -> Vec<(String, PathBuf, String)> {
     fn walk(dir: &Path, out: &mut Vec<PathBuf>) {

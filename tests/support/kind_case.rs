@@ -11,9 +11,10 @@ use saiken::execute::record::RecordStore;
 use saiken::execute::{self, Inputs, NoEvents, Report};
 use saiken::inventory::{self, Options};
 use saiken::model::Address;
+use saiken::guard::Permits;
 use saiken::model::cloud::Cloud;
 use saiken::model::desired::{Desired, Lifecycle, Resource, Stack};
-use saiken::model::environment::{Environment, Provider};
+use saiken::model::environment::{Environment, Guards, Provider};
 use saiken::model::kind::Kinds;
 use saiken::model::observed::Observed;
 use saiken::model::ownership;
@@ -325,6 +326,8 @@ pub fn desired(
             regions: BTreeMap::new(),
             tags: BTreeMap::new(),
             protect: false,
+            guards: Guards::none(),
+            time_zone: "UTC".into(),
             state: ".saiken".into(),
         },
         resources,
@@ -371,6 +374,7 @@ pub async fn execute(
         command: text("apply"),
         commit: None,
         started_at: text("2026-11-23T00:00:00Z"),
+        emergency: None,
     };
     let journal = Journal::create(state, header).unwrap();
     execute::run(Inputs {
@@ -385,6 +389,7 @@ pub async fn execute(
         journal: Arc::new(journal),
         record: Arc::new(record),
         held: None,
+        permits: &Permits::default(),
         parallelism: 8,
         cancel: CancellationToken::new(),
         hard: CancellationToken::new(),

@@ -8,7 +8,8 @@ use saiken::execute::journal::resume::Unfinished;
 use saiken::execute::journal::{Header, Journal, VERSION};
 use saiken::execute::record::RecordStore;
 use saiken::execute::{self, Inputs, NoEvents, Report};
-use saiken::model::cloud::Cloud;
+use saiken::guard::Permits;
+use saiken::model::cloud::{Cloud, CreateRequest, Unwatched};
 use saiken::model::desired::Desired;
 use saiken::model::kind::Kinds;
 use saiken::model::observed::Observed;
@@ -22,6 +23,10 @@ pub struct Project {
     dir: tempfile::TempDir,
     /// All kinds.
     pub kinds: Kinds,
+    /// What its runs are allowed to do.
+    pub permits: Permits,
+    /// Whether plans that it carries out count as saved ones.
+    pub saved: bool,
     runtime: tokio::runtime::Runtime,
     runs: std::cell::Cell<u32>,
 }
@@ -32,6 +37,8 @@ impl Project {
         let project = Self {
             dir: tempfile::tempdir().unwrap(),
             kinds: providers::kinds(),
+            permits: Permits::default(),
+            saved: false,
             runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap(),
             runs: std::cell::Cell::new(0),
         };
@@ -96,14 +103,18 @@ impl Project {
 
     /// Plans.
     pub fn plan(&self, stacks: &[&str], destroy: bool) -> Plan {
+        self.plan_of(&self.observe(), stacks, destroy)
+    }
+
+    /// Plans from what was read before.
+    pub fn plan_of(&self, observed: &Observed, stacks: &[&str], destroy: bool) -> Plan {
         let (_, desired) = self.desired();
-        let observed = self.observe();
         let record = RecordStore::open(&self.state()).0.record();
         let stacks: Vec<String> = stacks.iter().map(|s| (*s).to_owned()).collect();
         self.runs.set(self.runs.get() + 1);
         plan::plan(&plan::Inputs {
             desired: &desired,
-            observed: &observed,
+            observed,
             record: record.as_ref(),
             interrupted: None,
             kinds: &self.kinds,
@@ -127,15 +138,6 @@ impl Project {
 
     /// Carries out a plan.
     pub fn execute(&self, plan: &Plan) -> Report {
-        self.carry_out(plan, false)
-    }
-
-    /// Carries out a plan that was saved: what it touches must be as it was.
-    pub fn execute_saved(&self, plan: &Plan) -> Report {
-        self.carry_out(plan, true)
-    }
-
-    fn carry_out(&self, plan: &Plan, saved: bool) -> Report {
         let (_, desired) = self.desired();
         let observed = self.observe();
         let cloud = self.cloud();
@@ -148,12 +150,13 @@ impl Project {
             command: text("apply"),
             commit: None,
             started_at: text("2026-11-23T00:00:00Z"),
+            emergency: None,
         };
         let journal = Journal::create(&self.state(), header).unwrap();
         let (record, _) = RecordStore::open(&self.state());
         self.runtime.block_on(execute::run(Inputs {
             plan,
-            saved,
+            saved: self.saved,
             desired: &desired,
             observed: &observed,
             unfinished: &Unfinished::default(),
@@ -163,11 +166,31 @@ impl Project {
             journal: Arc::new(journal),
             record: Arc::new(record),
             held: None,
+            permits: &self.permits,
             parallelism: 16,
             cancel: CancellationToken::new(),
             hard: CancellationToken::new(),
             events: Arc::new(NoEvents),
         }))
+    }
+
+    /// Makes a second object at an address, of the next generation, as an interrupted replacement leaves it.
+    pub fn double(&self, address: &str) {
+        let observed = self.observe();
+        let there = observed.objects.iter().find(|o| o.address().is_some_and(|a| a.as_str() == address)).unwrap();
+        let mut owner = there.owner.clone().unwrap();
+        owner.generation += 1;
+        let request = CreateRequest {
+            kind: there.kind.clone(),
+            region: there.region.clone(),
+            spec: there.spec.clone(),
+            tags: BTreeMap::new(),
+            name: format!("second-{}", there.id),
+            token: format!("second-{}", there.id),
+            resolved: BTreeMap::new(),
+            owner,
+        };
+        self.runtime.block_on(self.cloud().create(&request, &Unwatched)).unwrap();
     }
 
     /// Addresses of all objects that are there, with their ids.

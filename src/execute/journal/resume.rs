@@ -149,6 +149,7 @@ mod tests {
             command: text(),
             commit: None,
             started_at: text(),
+            emergency: None,
         });
         events.iter().for_each(|e| history.apply(e).unwrap());
         history

@@ -31,6 +31,9 @@ pub struct Header {
     pub commit: Option<String>,
     /// When it began, RFC 3339 in UTC.
     pub started_at: String,
+    /// Why service was interrupted without announcement (`--emergency`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emergency: Option<String>,
 }
 
 /// How an apply ended.
@@ -368,6 +371,7 @@ mod tests {
             command: text(),
             commit: None,
             started_at: text(),
+            emergency: None,
         };
         let mut history = History::new(header);
         history.apply(&planned(0)).unwrap();

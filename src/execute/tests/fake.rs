@@ -17,11 +17,13 @@ use crate::execute::lock::Held;
 use crate::execute::record::RecordStore;
 use crate::execute::{Events, Inputs, NoEvents, Report, run};
 use crate::model::Address;
+use crate::guard::Permits;
 use crate::model::cloud::{
-    ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, OwnRequest, ReadRequest, UpdateRequest, Watch,
+    ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, OwnRequest, ReadRequest, RecoveryPoint,
+    SaveRequest, UpdateRequest, Watch,
 };
 use crate::model::desired::{Desired, Lifecycle, Output, Resource};
-use crate::model::environment::{Environment, Provider};
+use crate::model::environment::{Environment, Guards, Provider};
 use crate::model::kind::{Attribute, Facts, Kind, KindDef, Kinds, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Lookup, Object, Observed, Status};
 use crate::model::ownership::Owner;
@@ -84,7 +86,7 @@ fn facts(title: &'static str) -> Facts {
         service: "test",
         reference: "",
         scope: Scope::Regional,
-        data_bearing: false,
+        data: None,
         replacement: Replacement::CreateFirst,
         serves: false,
         attributes: const { &[Attribute::stable("id", "id"), Attribute::stable("address", "address")] },
@@ -105,12 +107,15 @@ pub(super) enum Call {
     Update(Box<UpdateRequest>),
     Delete(Object),
     Own(OwnRequest),
+    Save(SaveRequest),
 }
 
 #[derive(Default)]
 pub(super) struct Fake {
     pub(super) fail: BTreeMap<String, ApiError>,
     pub(super) delay: BTreeMap<String, u64>,
+    /// The recovery points of every object.
+    pub(super) points: Vec<RecoveryPoint>,
     /// Calls at these addresses go on only when all who share the barrier have come.
     pub(super) meet: BTreeMap<String, Arc<tokio::sync::Barrier>>,
     pub(super) calls: Mutex<Vec<Call>>,
@@ -151,6 +156,7 @@ impl Fake {
             Call::Create(r) => format!("create {}", r.owner.address),
             Call::Update(r) => format!("update {}", r.desired.owner.address),
             Call::Delete(o) => format!("delete {}", o.id),
+            Call::Save(r) => format!("save {} {:?}", r.object.id, r.unfinished),
             Call::Own(r) => format!("own {} {:?}", r.object.id, r.owner.as_ref().map(|o| o.address.to_string())),
         };
         self.calls.lock().unwrap().iter().map(text).collect()
@@ -198,6 +204,15 @@ impl Cloud for Fake {
         self.note(Call::Delete(request.object.clone()));
         Ok(())
     }
+    async fn recovery_points(&self, object: &Object) -> Result<Vec<RecoveryPoint>, ApiError> {
+        self.fail.get(&format!("points {}", object.id)).cloned().map_or(Ok(()), Err)?;
+        Ok(self.points.clone())
+    }
+    async fn save(&self, request: &SaveRequest, watch: &dyn Watch) -> Result<RecoveryPoint, ApiError> {
+        self.call(&format!("save {}", request.object.id), watch).await?;
+        self.note(Call::Save(request.clone()));
+        Ok(RecoveryPoint { id: "point-new".into(), age: 1, complete: true })
+    }
     async fn own(&self, request: &OwnRequest) -> Result<(), ApiError> {
         self.note(Call::Own(request.clone()));
         Ok(())
@@ -218,6 +233,7 @@ pub(super) fn object(kind: &str, at: &str, id: &str, spec: Value) -> Object {
         address: address(at),
         generation: 1,
         fingerprints: BTreeMap::new(),
+        protected: false,
     };
     let attributes = json!({"id": id, "address": format!("at-{id}")}).as_object().unwrap().clone();
     Object {
@@ -238,6 +254,7 @@ pub(super) struct Scene {
     pub(super) kinds: Kinds,
     pub(super) desired: Desired,
     pub(super) observed: Observed,
+    pub(super) permits: Permits,
     pub(super) plan: Plan,
     pub(super) folder: tempfile::TempDir,
     pub(super) saved: bool,
@@ -261,6 +278,8 @@ impl Scene {
             regions: BTreeMap::new(),
             tags: BTreeMap::from([("team".into(), "web".into())]),
             protect: false,
+            guards: Guards::none(),
+            time_zone: "UTC".into(),
             state: ".saiken".into(),
         };
         let desired = Desired {
@@ -288,6 +307,7 @@ impl Scene {
             interrupted: None,
             drift: vec![],
             held: vec![],
+            losses: vec![],
             refused: vec![],
             outputs: BTreeMap::new(),
             summary: Summary::default(),
@@ -296,6 +316,7 @@ impl Scene {
             kinds: Kinds::new([KindDef::of::<Net>(), KindDef::of::<Server>()]),
             desired,
             observed: Observed::default(),
+            permits: Permits::default(),
             plan,
             folder: tempfile::tempdir().unwrap(),
             saved: false,
@@ -392,6 +413,7 @@ impl Scene {
             journal,
             record,
             held: self.held.clone(),
+            permits: &self.permits,
             parallelism: self.parallelism,
             cancel: self.cancel.clone(),
             hard: self.hard.clone(),
@@ -410,5 +432,6 @@ pub(super) fn header(apply: &str) -> Header {
         command: "saiken apply".into(),
         commit: None,
         started_at: "2026-01-01T00:00:00Z".into(),
+        emergency: None,
     }
 }

@@ -257,7 +257,7 @@ async fn adopting_writes_fingerprints_only_if_no_update_follows() {
                 assert!(!r.desired.owner.fingerprints.is_empty());
                 assert_eq!(r.object.owner.as_ref().unwrap().address, address("s/b"));
             }
-            Call::Create(_) | Call::Delete(_) => panic!("{call:?}"),
+            Call::Create(_) | Call::Save(_) | Call::Delete(_) => panic!("{call:?}"),
         }
     }
 }

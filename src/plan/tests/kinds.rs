@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::kind::{Attribute, Facts, Kind, KindDef, Kinds, Permissions, Replacement, Scope};
+use crate::model::kind::{Attribute, Facts, Kind, KindDef, Kinds, Permissions, Recovery, Replacement, Scope};
 use crate::model::types::{Image, Ref};
 
 const FACTS: Facts = Facts {
@@ -13,7 +13,7 @@ const FACTS: Facts = Facts {
     service: "test",
     reference: "",
     scope: Scope::Regional,
-    data_bearing: false,
+    data: None,
     replacement: Replacement::CreateFirst,
     serves: false,
     attributes: &[Attribute::stable("id", "id"), Attribute::changing("endpoint", "endpoint")],
@@ -114,7 +114,7 @@ impl Kind for Disk {
     const NAME: &'static str = "disk";
     type Spec = DiskSpec;
     fn facts() -> Facts {
-        Facts { data_bearing: true, ..FACTS }
+        Facts { data: Some(Recovery::Point("copy")), ..FACTS }
     }
 }
 

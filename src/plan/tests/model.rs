@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::kinds::kinds;
 use crate::model::Address;
 use crate::model::desired::{Desired, Lifecycle, Resource};
-use crate::model::environment::{Environment, Provider};
+use crate::model::environment::{Environment, Guards, Provider};
 use crate::model::kind::Kinds;
 use crate::model::observed::{Object, Observed, Status};
 use crate::model::ownership::{self, Owner};
@@ -29,6 +29,8 @@ pub struct World {
     pub record: Option<Record>,
     pub stacks: Vec<String>,
     pub destroy: bool,
+    /// Ids of objects of which a recovery point was made.
+    pub saved: Vec<String>,
     made: usize,
 }
 
@@ -45,6 +47,8 @@ impl World {
             regions: BTreeMap::new(),
             tags: BTreeMap::new(),
             protect: false,
+            guards: Guards::none(),
+            time_zone: "UTC".into(),
             state: ".saiken".into(),
         };
         let desired = Desired {
@@ -57,7 +61,7 @@ impl World {
             secrets: Vec::new(),
         };
         let (observed, kinds) = (Observed::default(), kinds());
-        Self { kinds, desired, observed, record: None, stacks: Vec::new(), destroy: false, made: 0 }
+        Self { kinds, desired, observed, record: None, stacks: Vec::new(), destroy: false, saved: Vec::new(), made: 0 }
     }
 
     /// Declares a resource (again).
@@ -128,6 +132,7 @@ impl World {
             address: a(address),
             generation,
             fingerprints: BTreeMap::new(),
+            protected: false,
         };
         self.observed.objects.push(Object {
             kind: kind.into(),
@@ -165,6 +170,7 @@ impl World {
                     object.spec = spec;
                     self.sign(&id, &step.address);
                 }
+                Operation::Save => self.saved.push(step.object.clone().unwrap()),
                 Operation::Delete => self.observed.objects.retain(|o| Some(&o.id) != step.object.as_ref()),
                 Operation::Own => {
                     let owner = Owner {
@@ -173,6 +179,7 @@ impl World {
                         address: step.address.clone(),
                         generation: action.generation,
                         fingerprints: BTreeMap::new(),
+                        protected: false,
                     };
                     let object = self.observed.objects.iter_mut().find(|o| Some(&o.id) == step.object.as_ref());
                     object.unwrap().owner = Some(owner);
@@ -193,7 +200,9 @@ impl World {
         let spec = value::substitute(&resource.spec, &|t| self.known(t)).into_owned();
         let hashes = ownership::fingerprints(&resource.kind.schema, &spec);
         let object = self.observed.objects.iter_mut().find(|o| o.id == id).unwrap();
-        object.owner.as_mut().unwrap().fingerprints = hashes;
+        let owner = object.owner.as_mut().unwrap();
+        owner.fingerprints = hashes;
+        owner.protected = resource.lifecycle.protect;
     }
 
     fn known(&self, token: value::Token<'_>) -> Option<Value> {

@@ -148,6 +148,7 @@ fn nothing_is_deleted_or_replaced_that_something_unread_may_refer_to() {
 fn a_protected_resource_is_neither_replaced_nor_taken_down() {
     let mut world = World::standing();
     world.resource("network/main").lifecycle.protect = true;
+    world.apply();
     assert!(world.plan().is_empty());
     world.destroy = true;
     assert_eq!(world.plan().refused[0].address, a("network/main"));

@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::client::{Context, Look};
 use crate::model::Address;
 use crate::model::cloud::{
-    ApiError, CreateRequest, DeleteRequest, ErrorClass, OwnRequest, ReadRequest, Resolved, UpdateRequest, Watch,
+    ApiError, CreateRequest, DeleteRequest, ErrorClass, OwnRequest, ReadRequest, RecoveryPoint, Resolved, SaveRequest,
+    UpdateRequest, Watch,
 };
 use crate::model::kind::{Kind, drop_nulls};
 use crate::model::observed::{Object, Status};
@@ -235,6 +236,24 @@ pub trait AwsKind: Kind<Spec: Send + Sync + Clone> {
     /// The API's.
     async fn delete(cx: &Context, delete: &Delete<'_, Self::Spec>) -> Result<(), ApiError>;
 
+    /// The recovery points of an object that are complete or on their way. A kind of which none can be made has none.
+    ///
+    /// # Errors
+    /// The API's: nothing may be concluded then.
+    async fn recovery_points(_: &Context, _: &Object) -> Result<Vec<RecoveryPoint>, ApiError> {
+        Ok(Vec::new())
+    }
+
+    /// Makes a recovery point of an object, or takes the unfinished one, and waits until it is complete. Kinds whose facts
+    /// say [`crate::model::kind::Recovery::Point`] do it.
+    ///
+    /// # Errors
+    /// The API's; `Invalid` if none can be made of the kind.
+    async fn save(_: &Context, _: &Object, _: Option<&str>, _: &dyn Watch) -> Result<RecoveryPoint, ApiError> {
+        let message = format!("no recovery point can be made of kind {}", Self::NAME);
+        Err(ApiError::new("save", ErrorClass::Invalid, message))
+    }
+
     /// Sets and removes tags of an object.
     ///
     /// # Errors
@@ -255,6 +274,10 @@ pub trait Handler: Send + Sync {
     async fn update(&self, cx: &Context, request: &UpdateRequest, watch: &dyn Watch) -> Result<Object, ApiError>;
     /// Deletes.
     async fn delete(&self, cx: &Context, request: &DeleteRequest, watch: &dyn Watch) -> Result<(), ApiError>;
+    /// The recovery points of an object.
+    async fn recovery_points(&self, cx: &Context, object: &Object) -> Result<Vec<RecoveryPoint>, ApiError>;
+    /// Makes a recovery point, and waits for it.
+    async fn save(&self, cx: &Context, request: &SaveRequest, watch: &dyn Watch) -> Result<RecoveryPoint, ApiError>;
     /// Writes or removes the owner.
     async fn own(&self, cx: &Context, request: &OwnRequest) -> Result<(), ApiError>;
 }
@@ -354,21 +377,20 @@ impl<K: AwsKind> Handler for Typed<K> {
         }
     }
 
+    async fn recovery_points(&self, cx: &Context, object: &Object) -> Result<Vec<RecoveryPoint>, ApiError> {
+        K::recovery_points(cx, object).await
+    }
+
+    async fn save(&self, cx: &Context, request: &SaveRequest, watch: &dyn Watch) -> Result<RecoveryPoint, ApiError> {
+        K::save(cx, &request.object, request.unfinished.as_deref(), watch).await
+    }
+
     async fn own(&self, cx: &Context, request: &OwnRequest) -> Result<(), ApiError> {
         let set = request.owner.as_ref().map(Owner::tags).unwrap_or_default();
-        let remove: Vec<String> = [
-            ownership::PROJECT,
-            ownership::ENVIRONMENT,
-            ownership::ADDRESS,
-            ownership::GENERATION,
-            ownership::FINGERPRINT,
-        ]
-        .into_iter()
-        .filter(|tag| !set.contains_key(*tag))
-        .map(str::to_owned)
-        .collect();
         let old = request.object.owner.as_ref().map(Owner::tags).unwrap_or_default();
-        let remove: Vec<String> = remove.into_iter().filter(|tag| old.contains_key(tag)).collect();
+        let stays = |tag: &str| set.contains_key(tag) || !old.contains_key(tag);
+        let remove: Vec<String> =
+            ownership::ALL.into_iter().filter(|tag| !stays(tag)).map(str::to_owned).collect();
         K::retag(cx, &request.object, &set, &remove).await
     }
 }

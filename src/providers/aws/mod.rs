@@ -27,8 +27,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use crate::model::cloud::{
-    ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, Lag, OwnRequest, ReadRequest, UpdateRequest,
-    Watch,
+    ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, Lag, OwnRequest, ReadRequest, RecoveryPoint,
+    SaveRequest, UpdateRequest, Watch,
 };
 use crate::model::observed::{Lookup, Object};
 
@@ -96,6 +96,15 @@ impl Cloud for Aws {
     async fn delete(&self, request: &DeleteRequest, watch: &dyn Watch) -> Result<(), ApiError> {
         let cx = self.session.context(&request.object.region);
         request_ids::told(watch, self.handler(&request.object.kind)?.delete(&cx, request, watch)).await
+    }
+
+    async fn recovery_points(&self, object: &Object) -> Result<Vec<RecoveryPoint>, ApiError> {
+        self.handler(&object.kind)?.recovery_points(&self.session.context(&object.region), object).await
+    }
+
+    async fn save(&self, request: &SaveRequest, watch: &dyn Watch) -> Result<RecoveryPoint, ApiError> {
+        let cx = self.session.context(&request.object.region);
+        self.handler(&request.object.kind)?.save(&cx, request, watch).await
     }
 
     async fn own(&self, request: &OwnRequest) -> Result<(), ApiError> {

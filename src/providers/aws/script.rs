@@ -142,10 +142,11 @@ impl Script {
 /// The owner of all objects here.
 pub(crate) fn owner() -> Owner {
     let address = Address::parse("s/it").unwrap();
-    Owner { project: "p".into(), environment: "e".into(), address, generation: 1, fingerprints: BTreeMap::new() }
+    Owner { project: "p".into(), environment: "e".into(), address, generation: 1, fingerprints: BTreeMap::new(), protected: false }
 }
 
-fn object<K: AwsKind>(id: &str, spec: Value) -> Object {
+/// An object of a kind, owned, as it was read.
+pub(crate) fn object<K: AwsKind>(id: &str, spec: Value) -> Object {
     Object {
         kind: K::NAME.into(),
         region: "ap-northeast-1".into(),

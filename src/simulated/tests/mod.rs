@@ -19,8 +19,8 @@ use crate::model::Address;
 use crate::model::cloud::{
     ApiError, Cloud as _, CreateRequest, DeleteRequest, Identified, ReadRequest, Unwatched, UpdateRequest,
 };
-use crate::model::environment::{Environment, Provider};
-use crate::model::kind::{Attribute, Facts, Kind, KindDef, Kinds, Permissions, Problems, Replacement, Scope};
+use crate::model::environment::{Environment, Guards, Provider};
+use crate::model::kind::{Attribute, Facts, Kind, KindDef, Kinds, Permissions, Problems, Recovery, Replacement, Scope};
 use crate::model::observed::Object;
 use crate::model::ownership::Owner;
 use crate::model::types::{Duration, Ref};
@@ -83,7 +83,7 @@ impl Kind for Disk {
     const NAME: &'static str = "disk";
     type Spec = DiskSpec;
     fn facts() -> Facts {
-        Facts { zone_field: Some("zone"), loose_refs: &["attached"], data_bearing: true, ..facts("disk") }
+        Facts { zone_field: Some("zone"), loose_refs: &["attached"], data: Some(Recovery::Point("copy")), ..facts("disk") }
     }
 }
 
@@ -134,7 +134,7 @@ fn facts(title: &'static str) -> Facts {
         service: "test",
         reference: "",
         scope: Scope::Regional,
-        data_bearing: false,
+        data: None,
         replacement: Replacement::CreateFirst,
         serves: false,
         attributes: ATTRIBUTES,
@@ -192,6 +192,8 @@ pub(super) fn environment() -> Environment {
         regions: BTreeMap::from([("copies".into(), OTHER.into())]),
         tags: BTreeMap::new(),
         protect: false,
+        guards: Guards::none(),
+        time_zone: "UTC".into(),
         state: ".saiken".into(),
     }
 }
@@ -208,6 +210,7 @@ pub(super) fn request(kind: &str, name: &str, spec: Value) -> CreateRequest {
             address: Address::parse(&format!("s/{name}")).unwrap(),
             generation: 1,
             fingerprints: BTreeMap::new(),
+            protected: false,
         },
         tags: BTreeMap::new(),
         name: name.into(),

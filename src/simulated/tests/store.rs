@@ -65,6 +65,7 @@ fn history(store: &Store) {
     put(store, "a");
     put(store, "b");
     let point = |at| RecoveryPoint {
+        id: "rp-1".into(),
         kind: "bucket".into(),
         object: "a".into(),
         address: None,

@@ -63,7 +63,7 @@ impl Sandbox {
         let sandbox = Self::empty();
         sandbox.write(
             "environments/test.yaml",
-            "project: shop\nprovider: simulated\nregion: ap-northeast-1\nzones: [ap-northeast-1a, ap-northeast-1c]\n",
+            "project: shop\nprovider: simulated\nregion: ap-northeast-1\nzones: [ap-northeast-1a, ap-northeast-1c]\nguards: {data: {loss: allowed}}\n",
         );
         sandbox.write("stacks/s.yaml", text);
         sandbox

@@ -16,9 +16,11 @@ use saiken::execute::journal::resume;
 use saiken::execute::journal::{Header, History, VERSION};
 use saiken::execute::place::{Place, Shared};
 use saiken::execute::{self, Counts, Events, Inputs, Report, StepError, StepView};
+use saiken::guard::Permits;
 use saiken::model::Address;
 use saiken::model::cloud::{
-    ApiError, Cloud, CreateRequest, DeleteRequest, Identity, Lag, OwnRequest, ReadRequest, UpdateRequest, Watch,
+    ApiError, Cloud, CreateRequest, DeleteRequest, Identity, Lag, OwnRequest, ReadRequest, RecoveryPoint, SaveRequest,
+    UpdateRequest, Watch,
 };
 use saiken::model::desired::Desired;
 use saiken::model::kind::Kinds;
@@ -119,6 +121,16 @@ impl Cloud for Fragile {
 
     async fn own(&self, request: &OwnRequest) -> Result<(), ApiError> {
         self.around(self.inner.own(request)).await
+    }
+
+    async fn recovery_points(&self, object: &Object) -> Result<Vec<RecoveryPoint>, ApiError> {
+        self.points.point();
+        Cloud::recovery_points(&self.inner, object).await
+    }
+
+    async fn save(&self, request: &SaveRequest, watch: &dyn Watch) -> Result<RecoveryPoint, ApiError> {
+        let watch = FragileWatch { inner: watch, points: &self.points };
+        self.around(Cloud::save(&self.inner, request, &watch)).await
     }
 
     fn lag(&self) -> Lag {
@@ -298,6 +310,7 @@ impl System {
             command: "apply".to_owned(),
             commit: None,
             started_at: "2026-11-23T00:00:00Z".to_owned(),
+            emergency: None,
         };
         let journal = self.place.journals().create(header).await.unwrap();
         let report = execute::run(Inputs {
@@ -312,6 +325,7 @@ impl System {
             journal: Arc::new(journal),
             record: Arc::new(record),
             held: None,
+            permits: &Permits::default(),
             parallelism: self.parallelism,
             cancel: CancellationToken::new(),
             hard: CancellationToken::new(),

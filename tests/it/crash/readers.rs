@@ -136,7 +136,7 @@ fn read_plan(project: &Project, bytes: &[u8]) -> bool {
     match soon(|| json::parse(text)) {
         Ok(plan) => {
             assert!(plan.steps.iter().all(|s| s.action < plan.actions.len()), "a step has no action");
-            let report = soon(|| project.execute_saved(&plan));
+            let report = soon(|| project.execute(&plan));
             assert!(report.done.len() <= plan.steps.len());
             true
         }
@@ -149,7 +149,9 @@ fn read_plan(project: &Project, bytes: &[u8]) -> bool {
 
 fn planned_project() -> Project {
     let stack = "stack: s\nresources:\n  net: { kind: vpc, cidr: 10.0.0.0/16, tags: { Name: 網 } }\n  sub: { kind: subnet, vpc: net, cidr: 10.0.1.0/24, zone: ap-northeast-1a }\n  log: { kind: log_group, retention: 7d }\n";
-    Project::new(&[("environments/test.yaml", ENVIRONMENT), ("stacks/s.yaml", stack)])
+    let mut project = Project::new(&[("environments/test.yaml", ENVIRONMENT), ("stacks/s.yaml", stack)]);
+    project.saved = true;
+    project
 }
 
 #[test]

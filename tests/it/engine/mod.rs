@@ -3,6 +3,7 @@
 //! That cloud refuses what refers to nothing and the deletion of what is still used, so a run that succeeds has kept the
 //! order of every reference in both directions.
 
+mod data_guard;
 mod growth;
 mod moves;
 pub mod system;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 /// The environment of all tests here.
-pub const ENVIRONMENT: &str = "project: test\nprovider: simulated\nregion: ap-northeast-1\nzones: [ap-northeast-1a, ap-northeast-1c, ap-northeast-1d]\ntags: {Service: 再建}\n";
+pub const ENVIRONMENT: &str = "project: test\nprovider: simulated\nregion: ap-northeast-1\nzones: [ap-northeast-1a, ap-northeast-1c, ap-northeast-1d]\nguards: {data: {loss: allowed}}\ntags: {Service: 再建}\n";
 
 const ZONES: [&str; 3] = ["ap-northeast-1a", "ap-northeast-1c", "ap-northeast-1d"];
 

@@ -330,7 +330,7 @@ impl Kind for AutoscalingGroup {
             service: "autoscaling",
             reference: "https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CreateAutoScalingGroup.html",
             scope: Scope::Regional,
-            data_bearing: false,
+            data: None,
             replacement: Replacement::CreateFirst,
             serves: true,
             attributes: const { &[Attribute::stable("id", "Id, which is its name"), Attribute::stable("arn", "ARN")] },

@@ -77,7 +77,7 @@ impl Kind for ElasticIp {
             service: "ec2",
             reference: "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AllocateAddress.html",
             scope: Scope::Regional,
-            data_bearing: false,
+            data: None,
             replacement: Replacement::CreateFirst,
             serves: true,
             attributes: const {

@@ -149,7 +149,7 @@ impl Kind for FlowLog {
             service: "ec2",
             reference: "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateFlowLogs.html",
             scope: Scope::Regional,
-            data_bearing: false,
+            data: None,
             replacement: Replacement::DeleteFirst,
             serves: false,
             attributes: const { &[Attribute::stable("id", "Id, fl-…")] },

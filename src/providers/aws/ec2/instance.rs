@@ -228,7 +228,7 @@ impl Kind for Instance {
             service: "ec2",
             reference: "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html",
             scope: Scope::Regional,
-            data_bearing: false,
+            data: None,
             replacement: Replacement::CreateFirst,
             serves: true,
             attributes: const {

@@ -47,7 +47,7 @@ impl Kind for InternetGateway {
             service: "ec2",
             reference: "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateInternetGateway.html",
             scope: Scope::Regional,
-            data_bearing: false,
+            data: None,
             replacement: Replacement::DeleteFirst,
             serves: true,
             attributes: const { &[Attribute::stable("id", "Id, igw-…"), Attribute::stable("arn", "ARN")] },

@@ -14,6 +14,7 @@ mod route_table_routes;
 pub mod security_group;
 mod security_group_rules;
 pub mod server;
+mod snapshot;
 pub mod subnet;
 pub mod volume;
 pub mod vpc;

@@ -96,7 +96,7 @@ impl Kind for NatGateway {
             service: "ec2",
             reference: "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNatGateway.html",
             scope: Scope::Regional,
-            data_bearing: false,
+            data: None,
             replacement: Replacement::DeleteFirst,
             serves: true,
             attributes: const {

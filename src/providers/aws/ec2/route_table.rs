@@ -67,7 +67,7 @@ impl Kind for RouteTable {
             service: "ec2",
             reference: "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateRouteTable.html",
             scope: Scope::Regional,
-            data_bearing: false,
+            data: None,
             replacement: Replacement::CreateFirst,
             serves: true,
             attributes: const { &[Attribute::stable("id", "Id, rtb-…"), Attribute::stable("arn", "ARN")] },

@@ -68,7 +68,7 @@ impl Kind for SecurityGroup {
             service: "ec2",
             reference: "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html",
             scope: Scope::Regional,
-            data_bearing: false,
+            data: None,
             replacement: Replacement::CreateFirst,
             serves: false,
             attributes: const {

@@ -105,7 +105,7 @@ impl Kind for Subnet {
             service: "ec2",
             reference: "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSubnet.html",
             scope: Scope::Regional,
-            data_bearing: false,
+            data: None,
             replacement: Replacement::DeleteFirst,
             serves: false,
             attributes: const {

@@ -19,9 +19,9 @@ use serde_json::json;
 
 use super::instance::Instance;
 use super::server::{VolumeType, check_key, check_performance, from_gib, gib, key_arn, yes};
-use super::{attributes, filters, from_tags, retag, tag_specification};
-use crate::model::cloud::{ApiError, ErrorClass, Watch};
-use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
+use super::{attributes, filters, from_tags, retag, snapshot, tag_specification};
+use crate::model::cloud::{ApiError, ErrorClass, RecoveryPoint, Watch};
+use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Recovery, Replacement, Scope};
 use crate::model::observed::{Object, Status};
 use crate::model::ownership;
 use crate::model::types::{Ref, Size};
@@ -104,7 +104,7 @@ impl Kind for Volume {
             service: "ec2",
             reference: "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVolume.html",
             scope: Scope::Regional,
-            data_bearing: true,
+            data: Some(Recovery::Point("EBS snapshot")),
             replacement: Replacement::DeleteFirst,
             serves: true,
             attributes: const { &[Attribute::stable("id", "Id, vol-…"), Attribute::stable("zone", "Zone it is in")] },
@@ -119,7 +119,13 @@ impl Kind for Volume {
                     "ec2:CreateTags",
                     "ec2:DeleteTags",
                 ],
-                delete: &["ec2:DetachVolume", "ec2:DeleteVolume"],
+                delete: &[
+                    "ec2:DetachVolume",
+                    "ec2:DeleteVolume",
+                    "ec2:DescribeSnapshots",
+                    "ec2:CreateSnapshot",
+                    "ec2:CreateTags",
+                ],
             },
             name_limit: 0,
             creation_seconds: 10,
@@ -210,6 +216,19 @@ impl AwsKind for Volume {
             Ok(Look::when(gone, now.map(VolumeState::as_str)))
         })
         .await
+    }
+
+    async fn recovery_points(cx: &Context, object: &Object) -> Result<Vec<RecoveryPoint>, ApiError> {
+        snapshot::of_volume(cx, &object.id).await
+    }
+
+    async fn save(
+        cx: &Context,
+        object: &Object,
+        unfinished: Option<&str>,
+        watch: &dyn Watch,
+    ) -> Result<RecoveryPoint, ApiError> {
+        snapshot::make(cx, object, unfinished, watch).await
     }
 
     async fn retag(cx: &Context, object: &Object, set: &Tags, remove: &[String]) -> Result<(), ApiError> {

@@ -169,7 +169,7 @@ impl Kind for VpcEndpoint {
             service: "ec2",
             reference: "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVpcEndpoint.html",
             scope: Scope::Regional,
-            data_bearing: false,
+            data: None,
             replacement: Replacement::DeleteFirst,
             serves: true,
             attributes: const {

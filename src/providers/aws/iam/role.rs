@@ -88,7 +88,7 @@ impl Kind for Role {
             service: "iam",
             reference: "https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html",
             scope: Scope::Global,
-            data_bearing: false,
+            data: None,
             replacement: Replacement::CreateFirst,
             serves: true,
             attributes: const {

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::model::cloud::{ApiError, ErrorClass};
-use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
+use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Recovery, Replacement, Scope};
 use crate::model::observed::{Object, Status};
 use crate::model::ownership::{self, Owner};
 use crate::model::types::{Duration, PolicyDocument};
@@ -121,7 +121,9 @@ impl Kind for Key {
             service: "kms",
             reference: "https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html",
             scope: Scope::Regional,
-            data_bearing: true,
+            data: Some(Recovery::Period(
+                "It is only scheduled for deletion, and until its window has passed `kms:CancelKeyDeletion` brings it back",
+            )),
             replacement: Replacement::CreateFirst,
             serves: true,
             attributes: const {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::model::cloud::{ApiError, ErrorClass};
-use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
+use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Recovery, Replacement, Scope};
 use crate::model::observed::{Object, Status};
 use crate::model::ownership;
 use crate::model::types::{Duration, Ref};
@@ -88,7 +88,7 @@ impl Kind for LogGroup {
             service: "logs",
             reference: "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html",
             scope: Scope::Regional,
-            data_bearing: true,
+            data: Some(Recovery::Nothing("Logs can't be restored into a log group: export them to S3 before")),
             replacement: Replacement::CreateFirst,
             serves: false,
             attributes: const {

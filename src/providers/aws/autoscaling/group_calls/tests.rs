@@ -84,6 +84,7 @@ async fn change(script: &Script, field: &str, before: &Value, after: &Value) -> 
         address: Address::parse("s/g").unwrap(),
         generation: 1,
         fingerprints: BTreeMap::new(),
+        protected: false,
     };
     let object = Object {
         kind: "autoscaling_group".into(),

@@ -50,6 +50,7 @@ fn object(spec: serde_json::Value) -> Object {
             address,
             generation: 1,
             fingerprints: BTreeMap::new(),
+            protected: false,
         }),
         spec,
         attributes: serde_json::Map::new(),

@@ -84,6 +84,7 @@ async fn image_of_next_version(changed: &str, before: &str, after: &str) -> Stri
         address: Address::parse("s/t").unwrap(),
         generation: 1,
         fingerprints: BTreeMap::new(),
+        protected: false,
     };
     let object = Object {
         kind: "launch_template".into(),
