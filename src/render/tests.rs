@@ -7,7 +7,8 @@ use super::{json, markdown, text};
 use crate::model::Address;
 use crate::model::environment::Provider;
 use crate::model::plan::{
-    Action, ActionKind, Cause, Drift, DriftKind, FORMAT, FieldChange, Held, Impact, Loss, Plan, Refusal, Remains, Summary, Touched,
+    Action, ActionKind, Cause, Drift, DriftKind, FORMAT, FieldChange, Held, Impact, Loss, Plan, Refusal, Remains,
+    Summary, Touched,
 };
 use crate::model::value::token;
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use saiken::execute::journal::{Header, Journal, VERSION};
 use saiken::execute::record::RecordStore;
 use saiken::execute::{self, Inputs, NoEvents, Report};
+use saiken::guard::Permits;
 use saiken::inventory::{self, Options};
 use saiken::model::Address;
-use saiken::guard::Permits;
 use saiken::model::cloud::Cloud;
 use saiken::model::desired::{Desired, Lifecycle, Resource, Stack};
 use saiken::model::environment::{Environment, Guards, Provider};
@@ -295,6 +295,9 @@ impl Runner {
             started_at: text("2026-11-23T00:00:00Z"),
             emergency: None,
         };
+        // Whatever the plan loses is meant.
+        let data_loss = plan.losses.iter().map(|l| l.address.clone()).collect();
+        let permits = Permits { data_loss, ..Permits::default() };
         let journal = Journal::create(self.state.path(), header).unwrap();
         let (record, _) = RecordStore::open(self.state.path());
         self.runtime.block_on(execute::run(Inputs {
@@ -307,7 +310,7 @@ impl Runner {
             account: "123456789012",
             journal: Arc::new(journal),
             record: Arc::new(record),
-            permits: &Permits::default(),
+            permits: &permits,
             parallelism: 8,
             cancel: CancellationToken::new(),
             hard: CancellationToken::new(),

@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use crate::execute::journal::{Header, Journal, VERSION};
 use crate::execute::record::RecordStore;
 use crate::execute::{Events, Inputs, NoEvents, Report, run};
-use crate::model::Address;
 use crate::guard::Permits;
+use crate::model::Address;
 use crate::model::cloud::{
     ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, OwnRequest, ReadRequest, RecoveryPoint,
     SaveRequest, UpdateRequest, Watch,

@@ -118,15 +118,17 @@ fn guarded(mut project: Project, recovery: Recovery, kind: &str, path: &str, pla
             assert!(copied.iter().all(|id| there.iter().any(|p| p.object == *id)), "{told}: {there:?}");
             for (i, step) in second.steps.iter().enumerate().filter(|(_, s)| s.operation == Operation::Delete) {
                 if copied.contains(step.object.as_deref().unwrap_or_default()) {
-                    let save = second.steps[..i].iter().position(|s| {
-                        s.operation == Operation::Save && s.object == step.object
-                    });
+                    let save = second.steps[..i]
+                        .iter()
+                        .position(|s| s.operation == Operation::Save && s.object == step.object);
                     assert!(save.is_some_and(|s| step.after.contains(&s)), "{told}: {:?}", second.steps);
                 }
             }
             let written = history.steps.values().filter(|s| s.operation == Operation::Save);
             assert!(
-                written.clone().all(|s| s.state == StepState::Finished && s.object.as_deref().is_some_and(|o| o.starts_with("rp-"))),
+                written.clone().all(
+                    |s| s.state == StepState::Finished && s.object.as_deref().is_some_and(|o| o.starts_with("rp-"))
+                ),
                 "{told}: the journal does not name the recovery points"
             );
         }
@@ -184,7 +186,9 @@ fn replacing_because_of_a_reference_is_guarded() {
             assert_eq!(target, "key", "{kind}.{}: say how its target is replaced", field.name);
             let both = |usage: &str| {
                 let own = stack(kind, "it", &[(field.name.as_str(), "secret")]);
-                format!("{own}  secret: {{kind: key, multi_region: {usage}, lifecycle: {{replacement: delete_first}}}}\n")
+                format!(
+                    "{own}  secret: {{kind: key, multi_region: {usage}, lifecycle: {{replacement: delete_first}}}}\n"
+                )
             };
             let project = begun(&both("false"));
             project.write("stacks/data.yaml", &both("true"));
@@ -268,7 +272,11 @@ fn a_key_that_still_encrypts_data_is_not_deleted_even_if_named() {
     project.write("stacks/data.yaml", &changed.replace("  secret: {kind: key, description: it}\n", ""));
     project.permits.data_loss = [Address::parse("data/secret").unwrap()].into();
     let plan = project.plan(&[], false);
-    assert!(plan.refused.iter().any(|r| r.reason.contains("data of data/it can't be read without it")), "{:?}", plan.refused);
+    assert!(
+        plan.refused.iter().any(|r| r.reason.contains("data of data/it can't be read without it")),
+        "{:?}",
+        plan.refused
+    );
     let before = project.ids();
     assert!(!project.execute(&plan).refused.is_empty());
     assert_eq!(project.ids(), before);

@@ -181,3 +181,22 @@ fn a_folder_that_is_no_project_is_told_how_to_begin() {
      = help: go to a project, or name it with -C; `saiken init` makes a new one
     ");
 }
+
+#[test]
+fn guards_and_the_time_zone_are_checked() {
+    let said = environment(
+        "project: shop\nprovider: simulated\nregion: ap-northeast-1\ntime_zone: Asia/Tokio\nguards:\n  data: { loss: allow, recovery_point: soon, other: 1 }\n  interruptions: { notce: 7d }\n",
+        &[],
+    );
+    for expected in [
+        "there is no time zone `Asia/Tokio`",
+        "did you mean `Asia/Tokyo`?",
+        "`loss` can't be `allow`",
+        "did you mean `allowed`?",
+        "`soon` is not a duration",
+        "unknown field `other`",
+        "did you mean `notice`?",
+    ] {
+        assert!(said.contains(expected), "{expected} is not said:\n{said}");
+    }
+}
