@@ -91,8 +91,10 @@ fn new(arguments: &Arguments, declared: &Declared, now: Timestamp) -> Result<Ann
             0 => "the window would begin in the past".to_owned(),
             _ => format!("the window must be announced {} before it begins", Duration::from_seconds(notice)),
         };
-        return Err(Failure::new(why)
-            .help(format!("the earliest start is now \"{first}\" ({}); or apply with --emergency REASON", environment.time_zone)));
+        return Err(Failure::new(why).help(format!(
+            "the earliest start is now \"{first}\" ({}); or apply with --emergency REASON",
+            environment.time_zone
+        )));
     }
     Ok(Announcement {
         id: hash(&uuid::Uuid::now_v7().to_string(), 8),

@@ -170,7 +170,8 @@ fn check_window(live: &Live, plan: &Plan, permits: &Permits) -> Result<(), Failu
     let now = jiff::Timestamp::now();
     let Some(closed) = guard::closed(plan, environment, permits, now) else { return Ok(()) };
     let mut failure = Failure::new("service would be interrupted outside of an announced window; nothing was done");
-    failure.causes = closed.actions.iter().map(|a| format!("{}: {}, {}", a.address, a.action.word(), a.reason)).collect();
+    failure.causes =
+        closed.actions.iter().map(|a| format!("{}: {}, {}", a.address, a.action.word(), a.reason)).collect();
     failure.help = Some(match closed.next {
         Some(next) => format!(
             "run again in window {}: from {} until {} ({})",

@@ -140,7 +140,9 @@ fn refusals(inputs: &Inputs<'_>) -> Vec<Stale> {
         .map(|r| Stale { address: Some(r.address.clone()), what: format!("{}; {}", r.reason, r.help) })
         .collect();
     let unnamed = guard::unnamed(plan, &desired.environment, &inputs.permits.data_loss);
-    all.extend(unnamed.into_iter().map(|r| Stale { address: Some(r.address), what: format!("{}; {}", r.reason, r.help) }));
+    all.extend(
+        unnamed.into_iter().map(|r| Stale { address: Some(r.address), what: format!("{}; {}", r.reason, r.help) }),
+    );
     let now = jiff::Timestamp::now();
     if let Some(closed) = guard::closed(plan, &desired.environment, inputs.permits, now) {
         let what = "it interrupts service, and no announced window is open";

@@ -214,10 +214,20 @@ impl<'a> World<'a> {
         Ok(OwnRequest { object: self.object(step, action)?, owner: None })
     }
 
+    /// The place of an action's object; it stands in another region, if that of the resource was changed.
+    fn place(&self, action: &Action, id: &str) -> Key {
+        let here = (action.kind.clone(), action.region.clone(), id.to_owned());
+        if self.objects.contains_key(&here) {
+            return here;
+        }
+        let elsewhere = self.objects.keys().find(|(kind, _, other)| *kind == action.kind && other == id);
+        elsewhere.cloned().unwrap_or(here)
+    }
+
     /// The object of a step. A reference whose target has been replaced or deleted in this run is given by the id that
     /// it really holds: the address means another object now.
     fn object(&self, step: &Step, action: &Action) -> Result<Object, String> {
-        let known = step.object.as_ref().and_then(|id| self.objects.get(&place(action, id)));
+        let known = step.object.as_ref().and_then(|id| self.objects.get(&self.place(action, id)));
         let id = step.object.as_deref().unwrap_or("without id");
         let mut object = known.cloned().ok_or_else(|| format!("the object {id} was not read"))?;
         if let Some(kind) = self.kinds.get(&object.kind) {
@@ -258,7 +268,7 @@ impl<'a> World<'a> {
     /// Takes in a deletion or a release: the object is no longer ours.
     pub(super) fn gone(&mut self, step: &Step, action: &Action) {
         let Some(id) = &step.object else { return };
-        let key = place(action, id);
+        let key = self.place(action, id);
         if self.current.get(&action.address) == Some(&key) {
             self.current.remove(&action.address);
         }
@@ -266,7 +276,7 @@ impl<'a> World<'a> {
 
     /// Takes in that an object has a new owner, and gives it back.
     pub(super) fn owned(&mut self, step: &Step, action: &Action, owner: Owner) -> Option<Object> {
-        let key = place(action, step.object.as_ref()?);
+        let key = self.place(action, step.object.as_ref()?);
         let object = self.objects.get_mut(&key)?;
         let before = object.owner.replace(owner).map(|o| o.address);
         let object = object.clone();
@@ -291,10 +301,6 @@ impl<'a> World<'a> {
 
 fn key(object: &Object) -> Key {
     (object.kind.clone(), object.region.clone(), object.id.clone())
-}
-
-fn place(action: &Action, id: &str) -> Key {
-    (action.kind.clone(), action.region.clone(), id.to_owned())
 }
 
 fn has(kind: &KindDef, field: &str) -> bool {

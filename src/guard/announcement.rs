@@ -104,7 +104,12 @@ mod tests {
             })
         };
         let withdrawn = Notice::Withdrawn { id: "a".into(), at: at("2026-11-02T00:00:00Z"), who: "x".into() };
-        let all = [one("a", "2026-12-03T00:00:00Z"), one("b", "2026-12-02T00:00:00Z"), one("c", "2026-12-01T00:00:00Z"), withdrawn];
+        let all = [
+            one("a", "2026-12-03T00:00:00Z"),
+            one("b", "2026-12-02T00:00:00Z"),
+            one("c", "2026-12-01T00:00:00Z"),
+            withdrawn,
+        ];
         let ids: Vec<String> = standing(&all).into_iter().map(|a| a.id).collect();
         assert_eq!(ids, ["c", "b"]);
         let line = serde_json::to_string(&all[3]).unwrap();

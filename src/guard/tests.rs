@@ -206,13 +206,21 @@ fn times_are_those_of_the_environment_s_zone_and_must_be_one_moment() {
 
 #[test]
 fn notices_are_written_in_japanese_and_english() {
-    let window = Announcement { about: Some("データベースの更新".into()), ..window(&["servers", "data/main"]) };
+    let window =
+        Announcement { about: Some("データベースの更新".into()), ..window(&["servers", "data/main"]) };
     let text = |language| render(&window, &environment(), language, None).unwrap();
     let japanese = text(Language::Japanese);
-    assert!(japanese.contains("- 日時: 2026年12月1日（火）02:00 から 2026年12月1日（火）04:30 まで（Asia/Tokyo、2時間30分）"), "{japanese}");
+    assert!(
+        japanese
+            .contains("- 日時: 2026年12月1日（火）02:00 から 2026年12月1日（火）04:30 まで（Asia/Tokyo、2時間30分）"),
+        "{japanese}"
+    );
     assert!(japanese.contains("- 対象: servers、data/main\n- 内容: データベースの更新\n"), "{japanese}");
     let english = text(Language::English);
-    assert!(english.contains("- When: Tue 1 December 2026, 02:00 to Tue 1 December 2026, 04:30 (Asia/Tokyo, 150m)"), "{english}");
+    assert!(
+        english.contains("- When: Tue 1 December 2026, 02:00 to Tue 1 December 2026, 04:30 (Asia/Tokyo, 150m)"),
+        "{english}"
+    );
     assert!(english.contains("- What: servers, data/main\n"), "{english}");
     assert!(!render(&self::window(&[]), &environment(), Language::English, None).unwrap().contains("About"));
 }

@@ -95,11 +95,7 @@ pub(super) fn in_use<'a>(world: &World<'a>, sources: &[Source<'_, 'a>], users: &
 }
 
 /// The data that would go, and the refusals of what nothing could bring back.
-pub(super) fn losses(
-    world: &World<'_>,
-    sources: &[Source<'_, '_>],
-    users: &Users<'_>,
-) -> (Vec<Loss>, Vec<Refusal>) {
+pub(super) fn losses(world: &World<'_>, sources: &[Source<'_, '_>], users: &Users<'_>) -> (Vec<Loss>, Vec<Refusal>) {
     let guard = &world.inputs.desired.environment.guards.data;
     let named = guard.loss == DataLoss::Named;
     let (mut losses, mut refused) = (Vec::new(), Vec::new());
@@ -111,7 +107,8 @@ pub(super) fn losses(
         let (remains, newer_than, mut note) = match recovery {
             Recovery::Point(what) if named => {
                 let limit = Duration::from_seconds(guard.recovery_point);
-                let note = format!("a recovery point ({what}) not older than {limit} is there, or is made, before it goes");
+                let note =
+                    format!("a recovery point ({what}) not older than {limit} is there, or is made, before it goes");
                 (Remains::RecoveryPoint, Some(guard.recovery_point), note)
             }
             Recovery::Point(what) => (Remains::Nothing, None, format!("no recovery point ({what}) is made before")),
@@ -124,7 +121,10 @@ pub(super) fn losses(
             refused.push(Refusal {
                 address: address.clone(),
                 reason: format!("nothing would bring its data back: {what}"),
-                help: format!("export what is needed, then list {} in `guards.data.without` of the environment", first.kind),
+                help: format!(
+                    "export what is needed, then list {} in `guards.data.without` of the environment",
+                    first.kind
+                ),
             });
         }
         let needing = needing(world, &going, users);

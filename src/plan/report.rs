@@ -195,4 +195,3 @@ fn going(world: &World<'_>, gone: &Gone<'_>) -> Action {
 fn touched(object: &Object) -> Touched {
     Touched { id: object.id.clone(), generation: object.generation(), fingerprint: object.fingerprint() }
 }
-

@@ -9,9 +9,9 @@ use saiken::execute::journal::resume::Unfinished;
 use saiken::execute::journal::{Header, Journal, VERSION};
 use saiken::execute::record::RecordStore;
 use saiken::execute::{self, Inputs, NoEvents, Report};
+use saiken::guard::Permits;
 use saiken::inventory::{self, Options};
 use saiken::model::Address;
-use saiken::guard::Permits;
 use saiken::model::cloud::Cloud;
 use saiken::model::desired::{Desired, Lifecycle, Resource, Stack};
 use saiken::model::environment::{Environment, Guards, Provider};
@@ -376,6 +376,9 @@ pub async fn execute(
         started_at: text("2026-11-23T00:00:00Z"),
         emergency: None,
     };
+    // Whatever the plan loses is meant.
+    let data_loss = plan.losses.iter().map(|l| l.address.clone()).collect();
+    let permits = Permits { data_loss, ..Permits::default() };
     let journal = Journal::create(state, header).unwrap();
     execute::run(Inputs {
         plan,
@@ -389,7 +392,7 @@ pub async fn execute(
         journal: Arc::new(journal),
         record: Arc::new(record),
         held: None,
-        permits: &Permits::default(),
+        permits: &permits,
         parallelism: 8,
         cancel: CancellationToken::new(),
         hard: CancellationToken::new(),

@@ -16,8 +16,8 @@ use crate::execute::journal::{Header, Journal, VERSION};
 use crate::execute::lock::Held;
 use crate::execute::record::RecordStore;
 use crate::execute::{Events, Inputs, NoEvents, Report, run};
-use crate::model::Address;
 use crate::guard::Permits;
+use crate::model::Address;
 use crate::model::cloud::{
     ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, OwnRequest, ReadRequest, RecoveryPoint,
     SaveRequest, UpdateRequest, Watch,

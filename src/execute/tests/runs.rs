@@ -10,10 +10,12 @@ use tokio::sync::Barrier;
 use super::fake::{Call, Fake, REGION, Scene, address, object};
 use crate::execute::journal::{self, Outcome};
 use crate::execute::{Counts, Events, StepError, StepView, masked_spec_differs, stale};
+use crate::guard::announcement::Announcement;
 use crate::model::Address;
-use crate::model::cloud::{ApiError, ErrorClass};
+use crate::model::cloud::{ApiError, ErrorClass, RecoveryPoint};
+use crate::model::environment::{Guards, InterruptionGuard};
 use crate::model::ownership;
-use crate::model::plan::{ActionKind, Operation};
+use crate::model::plan::{ActionKind, Impact, Loss, Operation, Remains};
 use crate::model::value::token;
 
 fn denied() -> ApiError {
@@ -375,4 +377,88 @@ async fn everything_that_happens_is_told() {
             "3/3"
         ]
     );
+}
+
+/// One disk that goes, guarded.
+fn going() -> Scene {
+    let mut scene = Scene::new();
+    scene.observed.objects.push(object("net", "s/a", "one", net()));
+    let action = scene.action(ActionKind::Delete, "net", "s/a", serde_json::Value::Null, &["one"]);
+    scene.plan.actions[action].impact = Impact::LosesData;
+    let save = scene.step(action, Operation::Save, Some("one"), &[]);
+    scene.step(action, Operation::Delete, Some("one"), &[save]);
+    scene.plan.losses.push(Loss {
+        address: address("s/a"),
+        kind: "net".into(),
+        objects: vec!["one".into()],
+        remains: Remains::RecoveryPoint,
+        named: true,
+        newer_than: Some(3600),
+        note: String::new(),
+    });
+    scene.desired.environment.guards = Guards::default();
+    scene.permits.data_loss = [address("s/a")].into();
+    scene
+}
+
+fn point(id: &str, age: u64, complete: bool) -> RecoveryPoint {
+    RecoveryPoint { id: id.into(), age, complete }
+}
+
+#[tokio::test]
+async fn the_newest_complete_recovery_point_is_taken_and_none_is_made() {
+    let points = vec![point("old", 3000, true), point("new", 10, true), point("unfinished", 5, false)];
+    let (scene, cloud) = (going(), Arc::new(Fake { points, ..Fake::default() }));
+    assert!(scene.run(&cloud).await.succeeded());
+    assert_eq!(cloud.order(), ["delete one"]);
+    assert_eq!(journal::read(&scene.journal()).unwrap().steps[&0].object.as_deref(), Some("new"));
+}
+
+#[tokio::test]
+async fn an_old_recovery_point_does_not_count_and_an_unfinished_one_is_waited_for() {
+    let points = vec![point("old", 3601, true), point("unfinished", 5, false)];
+    let (scene, cloud) = (going(), Arc::new(Fake { points, ..Fake::default() }));
+    assert!(scene.run(&cloud).await.succeeded());
+    assert_eq!(cloud.order(), ["save one Some(\"unfinished\")", "delete one"]);
+    assert_eq!(journal::read(&scene.journal()).unwrap().steps[&0].object.as_deref(), Some("point-new"));
+}
+
+#[tokio::test]
+async fn what_can_not_be_saved_stays() {
+    for at in ["points one", "save one"] {
+        let (scene, cloud) = (going(), Arc::new(Fake { fail: [(at.to_owned(), denied())].into(), ..Fake::default() }));
+        let report = scene.run(&cloud).await;
+        assert_eq!((report.failed.len(), report.skipped.len(), cloud.order().len()), (1, 1, 0), "{at}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_called_for_data_that_was_not_named() {
+    let mut scene = going();
+    scene.permits.data_loss.clear();
+    let cloud = Arc::new(Fake::default());
+    let report = scene.run(&cloud).await;
+    assert!(texts(&report.refused)[0].contains("--allow-data-loss s/a") && cloud.order().is_empty());
+    assert_eq!(journal::read(&scene.journal()).unwrap().outcome, Some(Outcome::Refused));
+}
+
+#[tokio::test]
+async fn what_interrupts_does_not_begin_after_the_window_has_ended() {
+    let mut scene = going();
+    let now = jiff::Timestamp::now();
+    let until = now.checked_add(jiff::SignedDuration::from_millis(300)).unwrap();
+    scene.desired.environment.guards.interruptions = Some(InterruptionGuard { notice: 0 });
+    scene.permits.announcements = vec![Announcement {
+        id: "1".into(),
+        made_at: now,
+        who: "hanako@build".into(),
+        from: now,
+        until,
+        about: None,
+        covers: Vec::new(),
+    }];
+    let cloud = Arc::new(Fake { delay: [("save one".to_owned(), 500)].into(), ..Fake::default() });
+    let report = scene.run(&cloud).await;
+    assert_eq!(cloud.order(), ["save one None"]);
+    assert!(report.failed[0].error.to_string().contains("the announced window has ended"), "{report:?}");
 }

@@ -57,7 +57,13 @@ fn a_protection_is_lifted_by_an_apply_of_its_own() {
 #[test]
 fn a_protected_leftover_is_not_deleted() {
     let mut world = World::standing();
-    world.put("servers/web", "server", 2, crate::model::observed::Status::Ready, json!({"subnet": "network/app", "size": "small"}));
+    world.put(
+        "servers/web",
+        "server",
+        2,
+        crate::model::observed::Status::Ready,
+        json!({"subnet": "network/app", "size": "small"}),
+    );
     world.object("servers/web").owner.as_mut().unwrap().protected = true;
     let refused = world.plan().refused;
     assert!(refused[0].reason.contains("left over, still protected"), "{refused:?}");

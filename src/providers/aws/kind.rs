@@ -389,8 +389,7 @@ impl<K: AwsKind> Handler for Typed<K> {
         let set = request.owner.as_ref().map(Owner::tags).unwrap_or_default();
         let old = request.object.owner.as_ref().map(Owner::tags).unwrap_or_default();
         let stays = |tag: &str| set.contains_key(tag) || !old.contains_key(tag);
-        let remove: Vec<String> =
-            ownership::ALL.into_iter().filter(|tag| !stays(tag)).map(str::to_owned).collect();
+        let remove: Vec<String> = ownership::ALL.into_iter().filter(|tag| !stays(tag)).map(str::to_owned).collect();
         K::retag(cx, &request.object, &set, &remove).await
     }
 }

@@ -142,7 +142,14 @@ impl Script {
 /// The owner of all objects here.
 pub(crate) fn owner() -> Owner {
     let address = Address::parse("s/it").unwrap();
-    Owner { project: "p".into(), environment: "e".into(), address, generation: 1, fingerprints: BTreeMap::new(), protected: false }
+    Owner {
+        project: "p".into(),
+        environment: "e".into(),
+        address,
+        generation: 1,
+        fingerprints: BTreeMap::new(),
+        protected: false,
+    }
 }
 
 /// An object of a kind, owned, as it was read.

@@ -83,7 +83,12 @@ impl Kind for Disk {
     const NAME: &'static str = "disk";
     type Spec = DiskSpec;
     fn facts() -> Facts {
-        Facts { zone_field: Some("zone"), loose_refs: &["attached"], data: Some(Recovery::Point("copy")), ..facts("disk") }
+        Facts {
+            zone_field: Some("zone"),
+            loose_refs: &["attached"],
+            data: Some(Recovery::Point("copy")),
+            ..facts("disk")
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod documentation;
 mod flow;
+mod guards;
 mod history;
 mod simulate;
 mod simulated_page;

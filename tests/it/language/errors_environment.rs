@@ -281,3 +281,22 @@ fn a_shared_state_takes_prefix_region_and_lease_from_the_environment() {
     let whole = "state: { bucket: shop-state, prefix: infra/saiken, region: eu-west-1, lease: 2m }\n";
     assert_eq!(state(whole), bucket("infra/saiken", "eu-west-1", 120));
 }
+
+#[test]
+fn guards_and_the_time_zone_are_checked() {
+    let said = environment(
+        "project: shop\nprovider: simulated\nregion: ap-northeast-1\ntime_zone: Asia/Tokio\nguards:\n  data: { loss: allow, recovery_point: soon, other: 1 }\n  interruptions: { notce: 7d }\n",
+        &[],
+    );
+    for expected in [
+        "there is no time zone `Asia/Tokio`",
+        "did you mean `Asia/Tokyo`?",
+        "`loss` can't be `allow`",
+        "did you mean `allowed`?",
+        "`soon` is not a duration",
+        "unknown field `other`",
+        "did you mean `notice`?",
+    ] {
+        assert!(said.contains(expected), "{expected} is not said:\n{said}");
+    }
+}

@@ -125,7 +125,10 @@ mod tests {
 
     #[tokio::test]
     async fn all_pages_of_snapshots_are_read_and_failed_ones_are_no_recovery_points() {
-        let first = snapshots(&[("snap-1", "completed", "2026-01-01T00:00:00.000Z"), ("snap-2", "error", "2026-01-02T00:00:00.000Z")]);
+        let first = snapshots(&[
+            ("snap-1", "completed", "2026-01-01T00:00:00.000Z"),
+            ("snap-2", "error", "2026-01-02T00:00:00.000Z"),
+        ]);
         let second = snapshots(&[("snap-3", "pending", "2026-01-03T00:00:00.000Z")]);
         let script = Script::default()
             .ec2("DescribeSnapshots", &format!("{first}<nextToken>more</nextToken>"))
@@ -146,7 +149,10 @@ mod tests {
             .ec2("DescribeSnapshots", &snapshots(&[("snap-9", "completed", "2026-01-01T00:00:00.000Z")]));
         assert_eq!(save(&script, None).await.unwrap().id, "snap-9");
         let body = &script.asked("CreateSnapshot")[0];
-        assert!(body.contains("VolumeId=vol-1") && body.contains("saiken%3Asource") && body.contains("saiken%3Aproject"), "{body}");
+        assert!(
+            body.contains("VolumeId=vol-1") && body.contains("saiken%3Asource") && body.contains("saiken%3Aproject"),
+            "{body}"
+        );
         assert!(!body.contains("saiken%3Aaddress"), "it would be taken for an object: {body}");
         assert_eq!(script.operations(), ["CreateSnapshot", "DescribeSnapshots", "DescribeSnapshots"]);
     }
