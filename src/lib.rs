@@ -12,7 +12,8 @@
 //! | 6 | [`cli`] |
 //!
 //! Files of a project: `environments/<name>.yaml`, `stacks/<name>.yaml`, `templates/` (components and payloads), and
-//! `.saiken/` (journal, last-applied record, the simulated cloud's objects), which may be deleted at any time.
+//! `.saiken/` (journal, last-applied record, the simulated cloud's objects), which may be deleted at any time. A team keeps
+//! journal, record and lock in a bucket instead.
 
 pub mod cli;
 pub mod config;

@@ -6,8 +6,9 @@ use clap::Args;
 
 use super::error::Failure;
 use super::pipeline::{Declared, Live, PlanOptions, show_plan};
-use super::run::{Approval, carry_out, lock};
+use super::run::{Approval, carry_out};
 use super::shell::Shell;
+use super::state::locked;
 use super::{Format, Global};
 use crate::model::plan::Plan;
 use crate::render;
@@ -32,15 +33,17 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
     let saved = arguments.plan.as_deref().map(read).transpose()?;
     let approval = Approval { yes: arguments.yes, saved: saved.is_some() };
     let mut live = Live::connect(declared, shell).await?;
-    let _lock = lock(&live).await?;
-    live.look_back();
-    let observed = live.observe(false, global, shell).await;
-    let plan = match saved {
-        Some(plan) => plan,
-        None => live.plan(&observed, &PlanOptions { stacks: &arguments.stacks, destroy: false })?,
-    };
-    show_before(&plan, global, shell);
-    carry_out(&live, &plan, &observed, approval, global, shell).await
+    locked(&mut live, shell, async |live, held| {
+        live.look_back(shell).await;
+        let observed = live.observe(false, global, shell).await;
+        let plan = match saved {
+            Some(plan) => plan,
+            None => live.plan(&observed, &PlanOptions { stacks: &arguments.stacks, destroy: false })?,
+        };
+        show_before(&plan, global, shell);
+        carry_out(live, &plan, &observed, approval, held, global, shell).await
+    })
+    .await
 }
 
 /// Shows a plan that is about to be carried out. For programs stdout is left to the report at the end, unless there is

@@ -6,8 +6,9 @@ use super::Global;
 use super::apply::show_before;
 use super::error::Failure;
 use super::pipeline::{Declared, Live, PlanOptions};
-use super::run::{Approval, carry_out, lock};
+use super::run::{Approval, carry_out};
 use super::shell::Shell;
+use super::state::locked;
 
 /// Take everything down that the environment owns
 #[derive(Debug, Args)]
@@ -23,10 +24,13 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -> Result<u8, Failure> {
     let declared = Declared::load(global, shell)?;
     let mut live = Live::connect(declared, shell).await?;
-    let _lock = lock(&live).await?;
-    live.look_back();
-    let observed = live.observe(false, global, shell).await;
-    let plan = live.plan(&observed, &PlanOptions { stacks: &arguments.stacks, destroy: true })?;
-    show_before(&plan, global, shell);
-    carry_out(&live, &plan, &observed, Approval { yes: arguments.yes, saved: false }, global, shell).await
+    locked(&mut live, shell, async |live, held| {
+        live.look_back(shell).await;
+        let observed = live.observe(false, global, shell).await;
+        let plan = live.plan(&observed, &PlanOptions { stacks: &arguments.stacks, destroy: true })?;
+        show_before(&plan, global, shell);
+        let approval = Approval { yes: arguments.yes, saved: false };
+        carry_out(live, &plan, &observed, approval, held, global, shell).await
+    })
+    .await
 }

@@ -6,8 +6,9 @@ use super::Global;
 use super::apply::show_before;
 use super::error::Failure;
 use super::pipeline::{Declared, Live, PlanOptions};
-use super::run::{Approval, carry_out, lock};
+use super::run::{Approval, carry_out};
 use super::shell::Shell;
+use super::state::locked;
 use crate::model::Address;
 use crate::model::observed::Observed;
 use crate::model::plan::{ActionKind, Plan, Step, Summary};
@@ -26,21 +27,25 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -> Result<u8, Failure> {
     let declared = Declared::load(global, shell)?;
     let mut live = Live::connect(declared, shell).await?;
-    let _lock = lock(&live).await?;
-    let observed = live.observe(false, global, shell).await;
-    check_there(&arguments.addresses, &observed)?;
-    let desired = &mut live.declared.desired;
-    for address in &arguments.addresses {
-        if let Some(resource) = desired.resources.remove(address) {
-            let origin = &resource.origin;
-            shell.say(&format!("warning: {address} is still declared ({origin}): the next apply makes a new object"));
+    locked(&mut live, shell, async |live, held| {
+        let observed = live.observe(false, global, shell).await;
+        check_there(&arguments.addresses, &observed)?;
+        let desired = &mut live.declared.desired;
+        for address in &arguments.addresses {
+            if let Some(resource) = desired.resources.remove(address) {
+                let origin = &resource.origin;
+                let what = format!("{address} is still declared ({origin}): the next apply makes a new object");
+                shell.say(&format!("warning: {what}"));
+            }
+            desired.forget.insert(address.clone());
         }
-        desired.forget.insert(address.clone());
-    }
-    let plan = live.plan(&observed, &PlanOptions { stacks: &[], destroy: false })?;
-    let plan = only_forget(plan, &arguments.addresses);
-    show_before(&plan, global, shell);
-    carry_out(&live, &plan, &observed, Approval { yes: arguments.yes, saved: false }, global, shell).await
+        let plan = live.plan(&observed, &PlanOptions { stacks: &[], destroy: false })?;
+        let plan = only_forget(plan, &arguments.addresses);
+        show_before(&plan, global, shell);
+        let approval = Approval { yes: arguments.yes, saved: false };
+        carry_out(live, &plan, &observed, approval, held, global, shell).await
+    })
+    .await
 }
 
 fn check_there(addresses: &[Address], observed: &Observed) -> Result<(), Failure> {

@@ -7,6 +7,7 @@ mod drift;
 mod error;
 mod forget;
 mod graph;
+mod history;
 mod init;
 mod kinds;
 mod pipeline;
@@ -19,6 +20,8 @@ mod schema;
 mod shell;
 mod show;
 mod simulate;
+mod state;
+mod unlock;
 mod validate;
 
 use std::path::PathBuf;
@@ -117,7 +120,9 @@ enum Verb {
     Destroy(destroy::Arguments),
     Drift(drift::Arguments),
     Show(show::Arguments),
+    History(history::Arguments),
     Forget(forget::Arguments),
+    Unlock(unlock::Arguments),
     Graph(graph::Arguments),
     Schema(schema::Arguments),
     Kinds(kinds::Arguments),
@@ -164,6 +169,8 @@ async fn dispatch(cli: Cli, shell: &Shell) -> Result<u8, Failure> {
         Verb::Destroy(arguments) => destroy::run(&arguments, global, shell).await,
         Verb::Drift(arguments) => drift::run(&arguments, global, shell).await,
         Verb::Show(arguments) => show::run(&arguments, global, shell).await,
+        Verb::History(arguments) => history::run(&arguments, global, shell).await,
+        Verb::Unlock(arguments) => unlock::run(&arguments, global, shell).await,
         Verb::Forget(arguments) => forget::run(&arguments, global, shell).await,
         Verb::Graph(arguments) => graph::run(&arguments, global, shell),
         Verb::Schema(arguments) => schema::run(&arguments, shell),

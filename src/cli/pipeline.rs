@@ -8,8 +8,9 @@ use super::error::Failure;
 use super::shell::Shell;
 use super::{Format, Global};
 use crate::config::{self, Project};
-use crate::execute::journal;
 use crate::execute::journal::resume::{self, Unfinished};
+use crate::execute::lock::Holder;
+use crate::execute::place::Place;
 use crate::execute::record::RecordStore;
 use crate::expand;
 use crate::inventory;
@@ -83,11 +84,6 @@ impl Declared {
         }
     }
 
-    /// Folder of the environment's journal, lock and record.
-    pub fn state(&self) -> PathBuf {
-        self.root.join(&self.desired.environment.state).join(&self.desired.environment.name)
-    }
-
     /// The simulated cloud of the environment.
     ///
     /// # Errors
@@ -98,9 +94,29 @@ impl Declared {
             return Err(Failure::usage(format!("the environment `{}` is not simulated", environment.name))
                 .help("choose one with `provider: simulated`, such as: saiken simulate -e local …"));
         }
-        let dir = self.root.join(&environment.state);
+        let dir = self.root.join(environment.local_folder());
         Simulated::open(&dir, environment, &self.project.simulated, self.kinds.clone())
             .map_err(|e| Failure::new("the simulated cloud can't be opened").because(e))
+    }
+}
+
+/// The settings of an environment, and the project's folder: for what must work also while the stacks have errors.
+///
+/// # Errors
+/// If the environment has errors (all printed), or none was named and there are several.
+pub(crate) fn settings(global: &Global, shell: &Shell) -> Result<(PathBuf, Environment), Failure> {
+    let root = global.directory.clone();
+    let name = match &global.environment {
+        Some(name) => name.clone(),
+        None => only_environment(&root)?,
+    };
+    let loaded = config::load(&root, &name);
+    match loaded.project {
+        Some(project) => Ok((root, project.environment)),
+        None => {
+            shell.diagnostics(&loaded.diagnostics, &loaded.files);
+            Err(Failure::told())
+        }
     }
 }
 
@@ -125,7 +141,9 @@ pub(crate) struct Live {
     pub cloud: Arc<dyn Cloud>,
     /// Account that the credentials belong to.
     pub account: String,
-    /// Where the last-applied record is kept.
+    /// Where lock, journals and record are kept.
+    pub place: Place,
+    /// The last-applied record.
     pub record: Arc<RecordStore>,
     /// What was last applied, as it was when the run began.
     pub known: Option<Record>,
@@ -133,6 +151,8 @@ pub(crate) struct Live {
     pub unfinished: Unfinished,
     /// The last apply, if it was interrupted.
     pub interrupted: Option<Interrupted>,
+    /// What was said of the record when it was read first.
+    warning: Option<String>,
 }
 
 /// What a plan is limited to.
@@ -167,36 +187,61 @@ impl Live {
             ))
             .help(format!("use other credentials (these are of {})", identity.caller)));
         }
-        let (record, warning) = RecordStore::open(&declared.state());
+        let place = super::state::place(&declared.root, environment).await;
+        let (record, warning) = place.record().await;
         let known = record.record();
-        if let Some(warning) = warning {
+        if let Some(warning) = &warning {
             shell.say(&format!("warning: {warning}"));
         }
         Ok(Self {
             account: identity.account,
             cloud,
             declared,
+            place,
             record: Arc::new(record),
             known,
             unfinished: Unfinished::default(),
             interrupted: None,
+            warning,
         })
     }
 
     /// Looks back at what earlier applies left open. A writer does so under its lock: an apply that still runs looks like
     /// an interrupted one.
-    pub fn look_back(&mut self) {
-        let histories = journal::recent(&self.declared.state(), LOOKED_BACK).unwrap_or_default();
+    pub async fn look_back(&mut self, shell: &Shell) {
+        // The journal is only an aid: one that can't be read keeps nobody from planning.
+        let histories = self.place.journals().recent(LOOKED_BACK).await.unwrap_or_default();
         self.unfinished = resume::unfinished(&histories);
         self.interrupted = histories.first().and_then(resume::interrupted);
+        if self.interrupted.is_some()
+            && let Some(Holder { who, host, command, since, .. }) = super::state::busy(&self.place).await
+        {
+            self.interrupted = None;
+            shell.say(&format!(
+                "note: {who}@{host} is changing this environment since {since}: `{command}`; what is half done may show"
+            ));
+        }
+    }
+
+    /// Reads the record again: under the lock, so that nobody has written another one since.
+    pub async fn read_record(&mut self, shell: &Shell) {
+        let (record, warning) = self.place.record().await;
+        if let Some(warning) = warning.as_ref().filter(|w| Some(*w) != self.warning.as_ref()) {
+            shell.say(&format!("warning: {warning}"));
+        }
+        self.known = record.record();
+        self.record = Arc::new(record);
     }
 
     /// Reads the cloud. What can't be read is part of the answer.
     pub async fn observe(&self, deep: bool, global: &Global, shell: &Shell) -> Observed {
         let declared = &self.declared;
         let spinner = super::progress::spinner(shell, "reading the cloud");
-        let options =
-            inventory::Options { deep, parallelism: usize::from(global.parallelism), unsure: self.unfinished.unsure() };
+        let options = inventory::Options {
+            deep,
+            parallelism: usize::from(global.parallelism),
+            unsure: self.unfinished.unsure(jiff::Timestamp::now(), self.cloud.lag()),
+        };
         let record = self.record.record();
         let (cloud, desired) = (&*self.cloud, &declared.desired);
         let observed = inventory::collect(cloud, desired, &declared.kinds, record.as_ref(), &options).await;
@@ -243,10 +288,10 @@ impl Live {
     }
 
     /// Fills in what the record lacks of objects that are as declared, so that later drift can be told from changes.
-    pub fn refresh_record(&self, plan: &Plan, observed: &Observed, shell: &Shell) {
+    pub async fn refresh_record(&self, plan: &Plan, observed: &Observed, shell: &Shell) {
         self.record.refresh(plan, &self.declared.desired, observed);
-        if let Err(e) = self.record.save() {
-            shell.say(&format!("warning: the last-applied record can't be written ({e}); plans still work"));
+        if let Err(e) = self.record.save().await {
+            shell.say(&format!("warning: {e}; plans still work"));
         }
     }
 }
@@ -262,7 +307,7 @@ async fn connect_aws(environment: &Environment) -> aws::Aws {
 }
 
 /// Whether the endpoint override points at this machine: an emulator, which has no request limits.
-fn on_loopback() -> bool {
+pub(crate) fn on_loopback() -> bool {
     let Ok(endpoint) = std::env::var("AWS_ENDPOINT_URL") else { return false };
     let host = endpoint.split_once("://").map_or(endpoint.as_str(), |(_, host)| host);
     ["127.0.0.1", "localhost", "[::1]"].iter().any(|l| host.starts_with(l))

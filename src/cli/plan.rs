@@ -31,7 +31,7 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
     let declared = Declared::load(global, shell)?;
     declared.check_stacks(&arguments.stacks)?;
     let mut live = Live::connect(declared, shell).await?;
-    live.look_back();
+    live.look_back(shell).await;
     let observed = live.observe(arguments.deep, global, shell).await;
     let plan = live.plan(&observed, &PlanOptions { stacks: &arguments.stacks, destroy: false })?;
     show_plan(&plan, global, shell);

@@ -25,6 +25,9 @@ pub(crate) fn show(report: &Report, plan: &Plan, global: &Global, shell: &Shell)
     for failure in &report.failed {
         shell.say(&failed(failure));
     }
+    if report.lock_lost {
+        shell.say(LOCK_LOST);
+    }
     for skipped in &report.skipped {
         let what = skipped.operation.word();
         shell.say(&format!("skipped: {what} {}: it needs {}", skipped.address, skipped.because));
@@ -43,6 +46,9 @@ pub(crate) fn show(report: &Report, plan: &Plan, global: &Global, shell: &Shell)
         shell.data(&output_lines(&outputs));
     }
 }
+
+const LOCK_LOST: &str = "stopped: the lock of this environment could not be renewed in time and is lost; nothing was called \
+                         after that";
 
 /// Outputs as aligned lines under a heading; empty if there are none.
 pub(crate) fn output_lines(outputs: &BTreeMap<String, Value>) -> String {
@@ -104,6 +110,7 @@ fn as_json(report: &Report, plan: &Plan, outputs: &BTreeMap<String, Value>) -> V
     map.insert("provider".to_owned(), json!(plan.provider));
     map.insert("plan".to_owned(), json!(plan.id));
     map.insert("succeeded".to_owned(), json!(report.succeeded()));
+    map.insert("lock_lost".to_owned(), json!(report.lock_lost));
     map.insert("seconds".to_owned(), json!(seconds(report.duration)));
     let done = report
         .done

@@ -1,4 +1,4 @@
-//! Carrying out a plan: refusals, confirmation, lock, journal, steps, report.
+//! Carrying out a plan: refusals, confirmation, journal, steps, report.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use super::pipeline::Live;
 use super::progress::Progress;
 use super::shell::Shell;
 use super::{FAILED, Global, OK, report};
-use crate::execute::journal::{self, Header, Journal};
-use crate::execute::lock::{Held, Holder, LocalLock, Lock};
+use crate::execute::journal::{self, Header};
+use crate::execute::lock::Held;
 use crate::execute::{self, Inputs, Report};
 use crate::model::observed::Observed;
 use crate::model::plan::{Impact, Plan};
@@ -23,24 +23,6 @@ pub(crate) struct Approval {
     pub saved: bool,
 }
 
-/// Takes the environment's lock. Taken before the cloud is read, so that nobody changes it between plan and apply.
-///
-/// # Errors
-/// If somebody else holds it: who, and since when.
-pub(crate) async fn lock(live: &Live) -> Result<Box<dyn Held>, Failure> {
-    let holder = Holder {
-        who: user(),
-        host: host(),
-        pid: std::process::id(),
-        command: command(),
-        since: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-    };
-    LocalLock::new(&live.declared.state())
-        .acquire(&holder)
-        .await
-        .map_err(|e| Failure::new("the environment is locked; nothing was done").because(e))
-}
-
 /// Asks, carries out, reports.
 ///
 /// # Errors
@@ -50,6 +32,7 @@ pub(crate) async fn carry_out(
     plan: &Plan,
     observed: &Observed,
     approval: Approval,
+    held: &Arc<dyn Held>,
     global: &Global,
     shell: &Shell,
 ) -> Result<u8, Failure> {
@@ -58,7 +41,7 @@ pub(crate) async fn carry_out(
         check_saved(live, plan, observed)?;
     }
     if plan.steps.is_empty() {
-        live.refresh_record(plan, observed, shell);
+        live.refresh_record(plan, observed, shell).await;
         return if plan.held.is_empty() {
             Ok(OK)
         } else {
@@ -68,7 +51,7 @@ pub(crate) async fn carry_out(
     if !approval.yes && !shell.confirm(&question(plan))? {
         return Err(Failure::new("not applied"));
     }
-    let report = execute(live, plan, observed, &approval, global, shell).await?;
+    let report = execute(live, plan, observed, &approval, held, global, shell).await?;
     report::show(&report, plan, global, shell);
     Ok(if report.succeeded() && plan.held.is_empty() { OK } else { FAILED })
 }
@@ -78,6 +61,7 @@ async fn execute(
     plan: &Plan,
     observed: &Observed,
     approval: &Approval,
+    held: &Arc<dyn Held>,
     global: &Global,
     shell: &Shell,
 ) -> Result<Report, Failure> {
@@ -89,9 +73,13 @@ async fn execute(
         who: format!("{}@{}", user(), host()),
         command: command(),
         commit: commit(&declared.root),
-        started_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        started_at: now(),
     };
-    let journal = Journal::create(&declared.state(), header)
+    let journal = live
+        .place
+        .journals()
+        .create(header)
+        .await
         .map_err(|e| Failure::new("the journal can't be written; nothing was done").because(e))?;
     let (cancel, hard) = (CancellationToken::new(), CancellationToken::new());
     let progress = Arc::new(Progress::new(shell, plan.steps.len()));
@@ -107,6 +95,7 @@ async fn execute(
         account: &live.account,
         journal: Arc::new(journal),
         record: Arc::clone(&live.record),
+        held: Some(Arc::clone(held)),
         parallelism: usize::from(global.parallelism),
         cancel,
         hard,
@@ -155,20 +144,25 @@ fn question(plan: &Plan) -> String {
     format!("{verb} `{}`?{warning}", plan.environment)
 }
 
+/// Now, RFC 3339 in UTC, to the second.
+pub(crate) fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 /// The command line as it was typed, without the program's path.
-fn command() -> String {
+pub(crate) fn command() -> String {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     format!("saiken {}", arguments.join(" "))
 }
 
-fn user() -> String {
+pub(crate) fn user() -> String {
     ["USER", "LOGNAME", "USERNAME"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()))
         .unwrap_or_else(|| "unknown".to_owned())
 }
 
-fn host() -> String {
+pub(crate) fn host() -> String {
     std::env::var("HOSTNAME")
         .ok()
         .or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok())

@@ -124,7 +124,7 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
         What::Reset => {
             if environment.provider == Provider::Simulated {
                 // Without opening it: a damaged one must go, too.
-                let dir = declared.root.join(&environment.state);
+                let dir = declared.root.join(environment.local_folder());
                 Simulated::clear(&dir, environment, &declared.project.simulated, declared.kinds.clone())
                     .map_err(failed)?;
             } else {

@@ -13,6 +13,7 @@ use crate::source::{FileId, Files, Span, Spanned};
 use super::decode::{Fields, text, wrong_shape};
 use super::files::{StackFile, TemplateFile};
 use super::node::{self, Key, Node, NodeValue};
+use super::state;
 
 /// Largest file in bytes.
 const MAX_BYTES: u64 = 5 << 20;
@@ -367,7 +368,7 @@ fn decode_environment(name: &str, node: &Node, diagnostics: &mut Diagnostics) ->
     let regions = string_map(&mut fields, "regions");
     let tags = string_map(&mut fields, "tags");
     let protect = fields.boolean("protect").unwrap_or(false);
-    let state = fields.text("state").map_or_else(|| ".saiken".to_owned(), |s| s.value);
+    let state = fields.get("state");
     let has_only = fields.get("stacks").is_some();
     let only = fields.texts("stacks");
     let simulated = fields.get("simulated").map_or(Value::Null, Node::untyped);
@@ -393,6 +394,9 @@ fn decode_environment(name: &str, node: &Node, diagnostics: &mut Diagnostics) ->
             .help("write it in quotes: \"123456789012\"");
         fields.diagnostics.push(error);
     }
+    let (project_name, main_region) =
+        (project.as_ref().map_or("", |p| &p.value), region.as_ref().map_or("", |r| &r.value));
+    let state = state::decode(state, project_name, main_region, fields.diagnostics);
     fields.finish();
     Some(Settings {
         environment: Environment {
@@ -406,7 +410,7 @@ fn decode_environment(name: &str, node: &Node, diagnostics: &mut Diagnostics) ->
             regions,
             tags,
             protect,
-            state,
+            state: state?,
         },
         parameters,
         parameter_stacks,

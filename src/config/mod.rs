@@ -6,6 +6,7 @@ mod decode;
 mod files;
 mod load;
 mod node;
+mod state;
 mod yaml_error;
 
 pub use files::{

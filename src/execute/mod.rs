@@ -5,14 +5,19 @@
 //! has changed. Values only known after apply are filled in from the results of earlier steps.
 
 pub mod journal;
+pub mod lease;
 pub mod lock;
+pub mod machine;
+pub mod place;
 pub mod record;
 mod report;
+mod request;
 mod spec;
 mod step;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod while_held;
 mod world;
 
 use std::sync::{Arc, Mutex};
@@ -24,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::journal::resume::Unfinished;
 use self::journal::{Event, Journal, Outcome};
+use self::lock::Held;
 use self::record::RecordStore;
 use self::spec::Secrets;
 use self::step::Runner;
@@ -60,6 +66,8 @@ pub struct Inputs<'a> {
     pub journal: Arc<Journal>,
     /// The last-applied record.
     pub record: Arc<RecordStore>,
+    /// The lock of the environment. Once it is lost nothing more is called, and calls under way are given up.
+    pub held: Option<Arc<dyn Held>>,
     /// Most steps at the same time; at least 1.
     pub parallelism: usize,
     /// First stop: nothing new is started, what is under way is finished.
@@ -68,6 +76,13 @@ pub struct Inputs<'a> {
     pub hard: CancellationToken,
     /// Told of everything that happens.
     pub events: Arc<dyn Events>,
+}
+
+impl Inputs<'_> {
+    /// Whether the lock was ours and is not any more.
+    fn lock_lost(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| !held.is_held())
+    }
 }
 
 /// Carries a plan out.
@@ -86,6 +101,7 @@ pub async fn run(inputs: Inputs<'_>) -> Report {
         }
         inputs.record.refresh(inputs.plan, inputs.desired, inputs.observed);
     }
+    report.lock_lost = inputs.lock_lost();
     let end = Event::End { outcome: outcome(&report) };
     if let Err(error) = inputs.journal.append(&[end]).await {
         report.warnings.push(error.to_string());
@@ -101,6 +117,8 @@ pub async fn run(inputs: Inputs<'_>) -> Report {
 fn outcome(report: &Report) -> Outcome {
     if !report.refused.is_empty() {
         Outcome::Refused
+    } else if report.lock_lost && !report.succeeded() {
+        Outcome::LockLost
     } else if !report.failed.is_empty() {
         Outcome::Failed
     } else if !report.not_started.is_empty() {
@@ -143,6 +161,11 @@ fn planned(plan: &Plan) -> Vec<Event> {
     plan.steps.iter().enumerate().map(event).collect()
 }
 
+/// Whether nothing new is to be started.
+fn stopped(inputs: &Inputs<'_>) -> bool {
+    inputs.cancel.is_cancelled() || inputs.hard.is_cancelled() || inputs.lock_lost()
+}
+
 /// Runs all steps. The one place that starts them: at most `parallelism` at a time, the first in the plan first.
 async fn steps(runner: &Runner<'_>, report: &mut Report) {
     let inputs = runner.inputs;
@@ -151,8 +174,7 @@ async fn steps(runner: &Runner<'_>, report: &mut Report) {
     let mut running = FuturesUnordered::new();
     let mut counts = Counts { total: plan.steps.len(), ..Counts::default() };
     loop {
-        while !inputs.cancel.is_cancelled() && !inputs.hard.is_cancelled() && running.len() < inputs.parallelism.max(1)
-        {
+        while !stopped(inputs) && running.len() < inputs.parallelism.max(1) {
             let Some(step) = ready.pop_ready() else { break };
             running.push(async move { (step, runner.step(step).await) });
         }
@@ -174,9 +196,7 @@ async fn steps(runner: &Runner<'_>, report: &mut Report) {
                 report.failed.push(failure);
             }
         }
-        if inputs.record.is_due() {
-            runner.save_record(report).await;
-        }
+        inputs.record.save_if_due();
     }
     report.not_started = ready.left();
 }

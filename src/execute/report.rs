@@ -146,6 +146,8 @@ pub struct Report {
     pub not_started: Vec<usize>,
     /// Why the plan was not obeyed at all.
     pub refused: Vec<Stale>,
+    /// Whether the lock of the environment was lost: nothing was called after that.
+    pub lock_lost: bool,
     /// Troubles with the journal and the record: the cloud is not affected.
     pub warnings: Vec<String>,
     /// Outputs by stack and name, with all that is known now; sensitive ones are not masked.

@@ -1,19 +1,22 @@
 //! One step: announce it, make the request, call the cloud, take the result in.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use super::Inputs;
-use super::journal::{Asked, Event};
+use super::journal::Event;
+use super::lock::Held;
 use super::report::{Events, Failure, Report, StepError, StepView};
+use super::request::Request;
 use super::spec::Secrets;
+use super::while_held::while_held;
 use super::world::World;
 use crate::model::Address;
-use crate::model::cloud::{ApiError, Cloud, CreateRequest, ErrorClass, Watch};
+use crate::model::cloud::{ApiError, Cloud, ErrorClass, Watch};
 use crate::model::observed::Object;
-use crate::model::ownership::{self, Owner};
+use crate::model::ownership::Owner;
 use crate::model::plan::{Action, Operation, Step};
 
 /// How long a call may still answer after a hard stop: an answer is worth more than a second.
@@ -38,6 +41,8 @@ struct StepWatch<'a> {
     view: StepView<'a>,
     events: &'a dyn Events,
     hard: &'a CancellationToken,
+    held: Option<&'a dyn Held>,
+    request_ids: &'a Mutex<Vec<String>>,
 }
 
 impl Watch for StepWatch<'_> {
@@ -45,14 +50,18 @@ impl Watch for StepWatch<'_> {
         self.events.waiting(&self.view, what);
     }
 
+    fn called(&self, request_id: &str) {
+        locked(self.request_ids).push(request_id.to_owned());
+    }
+
     fn cancelled(&self) -> bool {
-        self.hard.is_cancelled()
+        self.hard.is_cancelled() || self.held.is_some_and(|held| !held.is_held())
     }
 }
 
 impl<'a> Runner<'a> {
     pub(super) fn world(&self) -> MutexGuard<'_, World<'a>> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.world)
     }
 
     pub(super) fn view(&self, index: usize) -> StepView<'a> {
@@ -65,29 +74,17 @@ impl<'a> Runner<'a> {
         let (inputs, view) = (self.inputs, self.view(index));
         let step = &inputs.plan.steps[index];
         let begun = Instant::now();
-        let called = match inputs.journal.append(&[Event::Started { step: index }]).await {
-            Err(error) => Err(StepError::NotCalled(error.to_string())),
-            Ok(()) => {
-                inputs.events.started(&view);
-                match inputs.plan.actions.get(step.action) {
-                    Some(action) => tokio::select! {
-                        biased;
-                        called = self.call(index, action, view) => called,
-                        () = self.given_up() => Err(StepError::Api(ApiError::new(
-                            "Ctrl-C",
-                            ErrorClass::Cancelled,
-                            "stopped at once; the next run reads what became of it",
-                        ))),
-                    },
-                    None => Err(StepError::NotCalled("the plan is damaged: a step has no action".to_owned())),
-                }
-            }
+        let request_ids = Mutex::default();
+        let called = match inputs.plan.actions.get(step.action) {
+            Some(action) => self.announced(index, action, view, &request_ids).await,
+            None => Err(StepError::NotCalled("the plan is damaged: a step has no action".to_owned())),
         };
         let duration = begun.elapsed();
         let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let request_ids = std::mem::take(&mut *locked(&request_ids));
         match called {
             Ok(object) => {
-                let finished = Event::Finished { step: index, object, milliseconds };
+                let finished = Event::Finished { step: index, object, milliseconds, request_ids };
                 let warning = inputs.journal.append(&[finished]).await.err().map(|e| e.to_string());
                 inputs.events.finished(&view, duration);
                 Ok(StepDone { address: step.address.clone(), operation: step.operation, duration, warning })
@@ -95,7 +92,7 @@ impl<'a> Runner<'a> {
             Err(error) => {
                 let error = self.masked(error);
                 // If even this can't be written, the journal says "started", which is what a reader must assume anyway.
-                let _ = inputs.journal.append(&[failed(index, &error, milliseconds)]).await;
+                let _ = inputs.journal.append(&[failed(index, &error, milliseconds, request_ids)]).await;
                 inputs.events.failed(&view, &error);
                 Err(Failure { address: step.address.clone(), operation: step.operation, error })
             }
@@ -108,31 +105,61 @@ impl<'a> Runner<'a> {
         tokio::time::sleep(LAST_MOMENT).await;
     }
 
+    /// Announces a step in the journal and makes its call; returns the object's id.
+    async fn announced(
+        &self,
+        index: usize,
+        action: &Action,
+        view: StepView<'_>,
+        request_ids: &Mutex<Vec<String>>,
+    ) -> Result<Option<String>, StepError> {
+        let (inputs, step) = (self.inputs, &self.inputs.plan.steps[index]);
+        let request = self.request(step, action);
+        let announcement =
+            request.as_ref().map_or_else(|_| vec![Event::Started { step: index }], |r| r.announcement(index));
+        inputs.journal.append(&announcement).await.map_err(|e| StepError::NotCalled(e.to_string()))?;
+        inputs.events.started(&view);
+        let request = request.map_err(StepError::NotCalled)?;
+        tokio::select! {
+            biased;
+            called = while_held(inputs.held.as_deref(), self.call(step, action, request, view, request_ids)) => {
+                called.unwrap_or_else(|| Err(StepError::Api(lock_lost())))
+            }
+            () = self.given_up() => Err(StepError::Api(ApiError::new(
+                "Ctrl-C",
+                ErrorClass::Cancelled,
+                "stopped at once; the next run reads what became of it",
+            ))),
+        }
+    }
+
     /// Makes the call of a step and takes its result in; returns the object's id.
-    async fn call(&self, number: usize, action: &Action, view: StepView<'_>) -> Result<Option<String>, StepError> {
-        let step = &self.inputs.plan.steps[number];
+    async fn call(
+        &self,
+        step: &Step,
+        action: &Action,
+        request: Request,
+        view: StepView<'_>,
+        request_ids: &Mutex<Vec<String>>,
+    ) -> Result<Option<String>, StepError> {
         let cloud: &dyn Cloud = &*self.inputs.cloud;
-        let watch = StepWatch { view, events: &*self.inputs.events, hard: &self.inputs.hard };
-        let not_called = StepError::NotCalled;
-        match step.operation {
-            Operation::Create => {
-                let mut request = self.world().create_request(action).map_err(not_called)?;
-                self.announce(number, &mut request).await?;
+        let inputs = self.inputs;
+        let (events, hard, held) = (&*inputs.events, &inputs.hard, inputs.held.as_deref());
+        let watch = StepWatch { view, events, hard, held, request_ids };
+        match request {
+            Request::Create { request, .. } => {
                 let object = cloud.create(&request, &watch).await.map_err(StepError::Api)?;
                 Ok(Some(self.written(action, &request.owner, object)))
             }
-            Operation::Update => {
-                let request = self.world().update_request(step, action).map_err(not_called)?;
+            Request::Update(request) => {
                 let object = cloud.update(&request, &watch).await.map_err(StepError::Api)?;
                 Ok(Some(self.written(action, &request.desired.owner, object)))
             }
-            Operation::Delete => {
-                let request = self.world().delete_request(step, action).map_err(not_called)?;
+            Request::Delete(request) => {
                 cloud.delete(&request, &watch).await.map_err(StepError::Api)?;
                 Ok(self.gone(step, action))
             }
-            Operation::Own => {
-                let request = self.world().own_request(step, action).map_err(not_called)?;
+            Request::Own(request) => {
                 cloud.own(&request).await.map_err(StepError::Api)?;
                 let before = request.object.owner.map(|o| o.address).filter(|a| *a != action.address);
                 if let (Some(before), Some(id)) = (before, &step.object) {
@@ -144,26 +171,11 @@ impl<'a> Runner<'a> {
                 }
                 Ok(step.object.clone())
             }
-            Operation::Disown => {
-                let request = self.world().disown_request(step, action).map_err(not_called)?;
+            Request::Disown(request) => {
                 cloud.own(&request).await.map_err(StepError::Api)?;
                 Ok(self.gone(step, action))
             }
         }
-    }
-
-    /// Writes down the token of a creating call before it is made. If an earlier call for the same has had no answer, its
-    /// token is used again: should it have made the object, this call gives that one.
-    async fn announce(&self, step: usize, request: &mut CreateRequest) -> Result<(), StepError> {
-        let (address, generation) = (&request.owner.address, request.owner.generation);
-        let digest = digest(request);
-        let earlier = self.inputs.unfinished.creates.get(address).filter(|c| c.generation == generation);
-        if let Some(earlier) = earlier.filter(|c| c.asked.digest == digest) {
-            request.token.clone_from(&earlier.asked.token);
-        }
-        let asked = Asked { token: request.token.clone(), digest };
-        let written = self.inputs.journal.append(&[Event::Requested { step, asked }]).await;
-        written.map_err(|e| StepError::NotCalled(e.to_string()))
     }
 
     fn written(&self, action: &Action, owner: &Owner, object: Object) -> String {
@@ -194,31 +206,28 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Writes the record to disk; a trouble becomes a warning, once.
+    /// Writes the record; a trouble becomes a warning.
     pub(super) async fn save_record(&self, report: &mut Report) {
-        let record = Arc::clone(&self.inputs.record);
-        let saved = tokio::task::spawn_blocking(move || record.save()).await;
-        if let Err(error) = saved.map_err(std::io::Error::other).and_then(|r| r) {
-            let text = format!("the last-applied record can't be written: {error}");
-            if !report.warnings.contains(&text) {
-                report.warnings.push(text);
-            }
+        if let Err(error) = self.inputs.record.save().await {
+            report.warnings.push(error.to_string());
         }
     }
 }
 
-/// Digest of all that a creating call asks for, and of what it refers to.
-fn digest(request: &CreateRequest) -> String {
-    let CreateRequest { kind, region, spec, owner, tags, name, token: _, resolved } = request;
-    let ids: Vec<&str> = resolved.values().map(|r| r.id.as_str()).collect();
-    let all = serde_json::json!([kind, region, spec, owner.tags(), tags, name, ids]);
-    ownership::value_hash(&all, 32)
+/// Why a call was given up whose writer has lost the environment's lock.
+fn lock_lost() -> ApiError {
+    let message = "the lock of the environment was lost while this was under way; the next run reads what became of it";
+    ApiError::new("lock", ErrorClass::Cancelled, message)
 }
 
-fn failed(step: usize, error: &StepError, milliseconds: u64) -> Event {
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn failed(step: usize, error: &StepError, milliseconds: u64, request_ids: Vec<String>) -> Event {
     let (class, request_id) = match error {
         StepError::Api(e) => (Some(e.class), e.request_id.clone()),
         StepError::NotCalled(_) => (None, None),
     };
-    Event::Failed { step, error: error.to_string(), class, request_id, milliseconds }
+    Event::Failed { step, error: error.to_string(), class, request_id, milliseconds, request_ids }
 }

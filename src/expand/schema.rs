@@ -39,14 +39,40 @@ struct Environment {
     tags: Option<BTreeMap<String, String>>,
     /// Whether resources are protected from deletion unless they say otherwise.
     protect: Option<bool>,
-    /// Directory of journal, lock and record.
-    state: Option<String>,
+    /// Where lock, journal and record are kept.
+    state: Option<State>,
     /// Only these stacks.
     stacks: Option<Vec<String>>,
     /// Values of parameters: under `all` for every stack that declares them, else by stack.
     parameters: Option<BTreeMap<String, BTreeMap<String, Value>>>,
     /// Settings of the simulated cloud.
     simulated: Option<Map<String, Value>>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code, reason = "only its shape is used")]
+enum State {
+    /// A folder on this machine, relative to the project.
+    Folder(String),
+    /// A bucket that several machines share.
+    Bucket(Bucket),
+}
+
+/// A place in an S3 bucket.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[allow(dead_code, reason = "only its shape is used")]
+struct Bucket {
+    /// Name of the bucket.
+    #[schemars(regex(pattern = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"))]
+    bucket: String,
+    /// Before every key; the project's name unless given.
+    prefix: Option<String>,
+    /// Region of the bucket; the environment's unless given.
+    region: Option<String>,
+    /// How long the lock stays with a holder who gives no sign of life, 15s to 1h; 60s unless given.
+    lease: Option<crate::model::types::Duration>,
 }
 
 #[derive(JsonSchema)]

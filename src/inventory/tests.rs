@@ -206,7 +206,7 @@ fn desired(resources: &[(&str, &str, Value)]) -> Desired {
             regions: BTreeMap::from([("copies".to_owned(), THERE.to_owned())]),
             tags: BTreeMap::new(),
             protect: false,
-            state: ".saiken".to_owned(),
+            state: ".saiken".into(),
         },
         resources: resources.iter().map(|r| (a(r.0), resource(r))).collect(),
         stacks: Vec::new(),

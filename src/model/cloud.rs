@@ -174,6 +174,10 @@ impl ApiError {
 pub trait Watch: Send + Sync {
     /// What is being waited for, in a few words: "nat gateway to be available".
     fn waiting(&self, what: &str);
+    /// A call that writes was answered; the API knows it by this request id.
+    fn called(&self, request_id: &str) {
+        let _ = request_id;
+    }
     /// Whether to give up before the next call.
     fn cancelled(&self) -> bool {
         false

@@ -5,6 +5,40 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::types::Duration;
+
+/// Folder of local state, relative to the project, unless the environment names another.
+pub const FOLDER: &str = ".saiken";
+
+/// Where an environment keeps its lock, its journal and its last-applied record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// A folder on this machine, relative to the project.
+    Folder(String),
+    /// A bucket that several machines share.
+    Bucket(Bucket),
+}
+
+/// A place in an S3 bucket.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// Name of the bucket.
+    pub bucket: String,
+    /// Before every key, without `/` at its ends; the environment's name follows it.
+    pub prefix: String,
+    /// Region of the bucket.
+    pub region: String,
+    /// How long the lock stays with a holder who gives no sign of life.
+    pub lease: Duration,
+}
+
+impl From<&str> for State {
+    fn from(folder: &str) -> Self {
+        Self::Folder(folder.to_owned())
+    }
+}
+
 /// Which cloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -38,11 +72,19 @@ pub struct Environment {
     pub tags: BTreeMap<String, String>,
     /// Objects that are protected from deletion unless they say otherwise.
     pub protect: bool,
-    /// Directory of the journal and the last-applied record, relative to the project; `.saiken` by default.
-    pub state: String,
+    /// Where lock, journal and last-applied record are kept; the folder `.saiken` by default.
+    pub state: State,
 }
 
 impl Environment {
+    /// Folder of what always stays on this machine (the simulated cloud's objects), relative to the project.
+    pub fn local_folder(&self) -> &str {
+        match &self.state {
+            State::Folder(folder) => folder,
+            State::Bucket(_) => FOLDER,
+        }
+    }
+
     /// All regions in use, the main one first.
     pub fn all_regions(&self) -> Vec<&str> {
         let mut all = vec![self.region.as_str()];

@@ -10,6 +10,7 @@ pub mod ownership;
 pub mod plan;
 pub mod record;
 pub mod schema;
+pub mod storage;
 pub mod types;
 pub mod value;
 

@@ -353,6 +353,26 @@ pub struct Summary {
 }
 
 impl Plan {
+    /// What does not fit together in a plan that was read from a file, if anything.
+    pub fn damage(&self) -> Option<String> {
+        for (number, step) in self.steps.iter().enumerate() {
+            let Some(action) = self.actions.get(step.action) else {
+                return Some(format!("step {number} belongs to no action"));
+            };
+            if action.address != step.address {
+                return Some(format!("step {number} is about {}, its action about {}", step.address, action.address));
+            }
+            if step.after.iter().any(|before| *before >= number) {
+                return Some(format!("step {number} waits for one that does not come before it"));
+            }
+            let needs = step.operation != Operation::Create;
+            if needs != action.objects.iter().any(|o| Some(&o.id) == step.object.as_ref()) {
+                return Some(format!("step {number} is about an object that its action does not touch"));
+            }
+        }
+        None
+    }
+
     /// Whether there is nothing to do and nothing was held back.
     pub fn is_empty(&self) -> bool {
         self.actions.is_empty() && self.held.is_empty() && self.refused.is_empty()

@@ -11,6 +11,9 @@ pub enum ParseError {
     /// Not JSON, or not the shape of a plan.
     #[error("this is not a saved plan: {0}")]
     Shape(#[from] serde_json::Error),
+    /// Its parts do not fit together.
+    #[error("this plan is damaged: {0}; make it again")]
+    Damaged(String),
     /// Of another format.
     #[error("this plan has format {found}, and this version reads format {FORMAT}: make the plan again")]
     Format {
@@ -57,5 +60,9 @@ pub fn parse(text: &str) -> Result<Plan, ParseError> {
     if head.format != FORMAT {
         return Err(ParseError::Format { found: head.format });
     }
-    Ok(serde_json::from_str(text)?)
+    let plan: Plan = serde_json::from_str(text)?;
+    match plan.damage() {
+        Some(damage) => Err(ParseError::Damaged(damage)),
+        None => Ok(plan),
+    }
 }

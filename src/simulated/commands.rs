@@ -42,6 +42,8 @@ pub struct Line {
     pub region: String,
     /// Address, if it is owned.
     pub address: Option<String>,
+    /// Generation at that address.
+    pub generation: Option<u32>,
     /// Whether it is usable, in words.
     pub status: String,
     /// Fields, sensitive ones hidden.
@@ -139,6 +141,7 @@ impl Simulated {
             id: stored.id.clone(),
             region: stored.region.clone(),
             address: address(stored).map(|a| a.to_string()),
+            generation: Owner::from_tags(&stored.tags).map(|owner| owner.generation),
             status: match self.status(world, stored) {
                 Status::Ready => "ready".to_owned(),
                 Status::Pending(what) => format!("pending: {what}"),

@@ -3,5 +3,6 @@
 pub mod crash;
 pub mod crash_http;
 pub mod kind_case;
+pub mod memory;
 pub mod moto;
 pub mod project;

@@ -127,6 +127,15 @@ impl Project {
 
     /// Carries out a plan.
     pub fn execute(&self, plan: &Plan) -> Report {
+        self.carry_out(plan, false)
+    }
+
+    /// Carries out a plan that was saved: what it touches must be as it was.
+    pub fn execute_saved(&self, plan: &Plan) -> Report {
+        self.carry_out(plan, true)
+    }
+
+    fn carry_out(&self, plan: &Plan, saved: bool) -> Report {
         let (_, desired) = self.desired();
         let observed = self.observe();
         let cloud = self.cloud();
@@ -144,7 +153,7 @@ impl Project {
         let (record, _) = RecordStore::open(&self.state());
         self.runtime.block_on(execute::run(Inputs {
             plan,
-            saved: false,
+            saved,
             desired: &desired,
             observed: &observed,
             unfinished: &Unfinished::default(),
@@ -153,6 +162,7 @@ impl Project {
             account: "000000000000",
             journal: Arc::new(journal),
             record: Arc::new(record),
+            held: None,
             parallelism: 16,
             cancel: CancellationToken::new(),
             hard: CancellationToken::new(),

@@ -1,16 +1,25 @@
 //! The journal of an apply: append-only JSON lines, durable before each call that they announce.
 //!
-//! Holds addresses, operations, ids, times and masked errors, never specs. The file edge is here, the rules in [`state`].
+//! Holds addresses, operations, ids, times and masked errors, never specs. The rules are in [`state`], where it is written in
+//! [`sink`], how it is read in [`reading`].
 
+mod reading;
 pub mod resume;
+mod sink;
 pub mod state;
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use state::{Asked, Event, Header, History, Illegal, Outcome, StepRecord, StepState, VERSION};
+use serde::{Deserialize, Serialize};
+
+use super::place::Shared;
+use crate::model::storage::StorageError;
+
+pub use self::reading::{Journals, list, read};
+use self::sink::Sink;
+pub use self::state::{Asked, Event, Header, History, Illegal, Outcome, StepRecord, StepState, VERSION};
 
 /// Folder of the journals, in that of the environment.
 pub const FOLDER: &str = "journal";
@@ -25,6 +34,14 @@ pub enum JournalError {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// Shared storage refused, or did not answer.
+    #[error("the journal {path}: {source}", path = path.display())]
+    Storage {
+        /// The object.
+        path: PathBuf,
+        /// Why.
+        source: StorageError,
     },
     /// An event that may not follow the events before it.
     #[error("the journal {path}: {source}", path = path.display())]
@@ -46,24 +63,34 @@ pub enum JournalError {
     },
 }
 
+/// One line: an event, and when it was written.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    #[serde(flatten)]
+    event: Event,
+    /// RFC 3339 in UTC; the header has a time of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+}
+
+/// What has been given to the sink.
 #[derive(Debug)]
 struct Written {
     history: History,
     lines: u64,
+    /// Nothing may follow: the last line may be half written, or may be written later.
     broken: bool,
 }
 
 /// The journal of one apply, open for appending.
 ///
-/// Guarantees: when [`Journal::append`] returns, the event is on disk. Events that several tasks append at the same time
-/// share one fsync.
+/// Guarantees: when [`Journal::append`] returns, the event is durable. Events that several tasks append at the same time
+/// share one write to the disk, or one object.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    file: Arc<File>,
     written: Arc<Mutex<Written>>,
-    /// Lines that are on disk.
-    synced: Arc<Mutex<u64>>,
+    sink: Sink,
 }
 
 impl Journal {
@@ -73,88 +100,98 @@ impl Journal {
     /// If the file is there already or can't be written.
     pub fn create(folder: &Path, header: Header) -> Result<Self, JournalError> {
         let path = folder.join(FOLDER).join(format!("{}.jsonl", header.apply));
-        let io = |source| JournalError::Io { path: path.clone(), source };
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(io)?;
-        }
-        let mut file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(io)?;
-        let history = History::new(header.clone());
-        file.write_all(&line(&Event::Header(header))).and_then(|()| file.sync_all()).map_err(io)?;
-        sync_folder(&path);
-        let written = Arc::new(Mutex::new(Written { history, lines: 1, broken: false }));
-        Ok(Self { path, file: Arc::new(file), written, synced: Arc::new(Mutex::new(1)) })
+        let first = line(Event::Header(header.clone()), None);
+        let sink = Sink::file(&path, &first).map_err(|source| JournalError::Io { path: path.clone(), source })?;
+        Ok(Self { path, written: begun(header), sink })
     }
 
-    /// The file.
+    /// Starts the journal of an apply in shared storage, with its header there.
+    ///
+    /// # Errors
+    /// If there is one already, or storage refuses or does not answer.
+    pub async fn create_shared(place: &Shared, header: Header) -> Result<Self, JournalError> {
+        let path = reading::whole(place, &header.apply);
+        let first = line(Event::Header(header.clone()), None);
+        let sink = Sink::storage(place, &header.apply, first).await;
+        let sink = sink.map_err(|source| JournalError::Storage { path: path.clone(), source })?;
+        Ok(Self { path, written: begun(header), sink })
+    }
+
+    /// The file, or the name of the object.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Appends events, and returns when they are on disk.
+    /// Appends events, and returns when they are durable.
     ///
     /// # Errors
-    /// If one may not follow those before it (then none is written), or the file can't be written.
+    /// If one may not follow those before it (then none is written), or it can't be written.
     pub async fn append(&self, events: &[Event]) -> Result<(), JournalError> {
-        let mine = self.write(events)?;
-        let (file, written) = (Arc::clone(&self.file), Arc::clone(&self.written));
-        let synced = Arc::clone(&self.synced);
-        // The wait for another's fsync is on a thread, not in this task: a future that holds its turn and is not polled
-        // would keep all others waiting.
-        let outcome = tokio::task::spawn_blocking(move || sync(&file, &written, &synced, mine)).await;
-        outcome.map_err(std::io::Error::other).and_then(|r| r).map_err(|source| self.io(source))
+        let (mine, ended) = self.write(events)?;
+        // The wait for another's turn is not in this task: a future that holds its turn and is not polled would keep all
+        // others waiting.
+        match &self.sink {
+            Sink::File(file) => {
+                let (file, written) = (Arc::clone(file), Arc::clone(&self.written));
+                let outcome = tokio::task::spawn_blocking(move || file.sync(&written, mine)).await;
+                outcome.map_err(std::io::Error::other).and_then(|r| r).map_err(|source| self.io(source))
+            }
+            Sink::Storage(parts) => {
+                let (parts, written) = (Arc::clone(parts), Arc::clone(&self.written));
+                let flushed = tokio::spawn(async move {
+                    parts.flush(&written, mine).await?;
+                    if ended {
+                        parts.join().await;
+                    }
+                    Ok(())
+                });
+                let outcome = flushed.await.map_err(|e| self.io(std::io::Error::other(e)))?;
+                outcome.map_err(|source| JournalError::Storage { path: self.path.clone(), source })
+            }
+        }
     }
 
-    fn write(&self, events: &[Event]) -> Result<u64, JournalError> {
-        let mut written = self.lock();
+    /// Gives events to the sink: the number of lines so far, and whether the journal has ended.
+    fn write(&self, events: &[Event]) -> Result<(u64, bool), JournalError> {
+        let mut written = locked(&self.written);
         if written.broken {
             return Err(self.io(std::io::Error::other("an earlier line could not be written")));
         }
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
         let illegal = |source| JournalError::Illegal { path: self.path.clone(), source };
         match events {
-            [one] => written.history.apply(one).map_err(illegal)?,
+            [one] => written.history.apply_at(one, Some(&now)).map_err(illegal)?,
             many => {
                 let mut after = written.history.clone();
-                many.iter().try_for_each(|event| after.apply(event)).map_err(illegal)?;
+                many.iter().try_for_each(|event| after.apply_at(event, Some(&now))).map_err(illegal)?;
                 written.history = after;
             }
         }
-        let bytes: Vec<u8> = events.iter().flat_map(line).collect();
-        if let Err(source) = (&*self.file).write_all(&bytes) {
-            // The last line may be half written: nothing may follow it.
+        let bytes: Vec<u8> = events.iter().flat_map(|event| line(event.clone(), Some(now.clone()))).collect();
+        if let Err(source) = self.sink.take(bytes) {
             written.broken = true;
             return Err(self.io(source));
         }
         written.lines += events.len() as u64;
-        Ok(written.lines)
+        Ok((written.lines, written.history.outcome.is_some()))
     }
 
     fn io(&self, source: std::io::Error) -> JournalError {
         JournalError::Io { path: self.path.clone(), source }
     }
-
-    fn lock(&self) -> MutexGuard<'_, Written> {
-        locked(&self.written)
-    }
 }
 
-/// Returns when line `mine` is on disk. One fsync takes along whatever others have written by then.
-fn sync(file: &File, written: &Mutex<Written>, synced: &Mutex<u64>, mine: u64) -> std::io::Result<()> {
-    let mut synced = locked(synced);
-    if *synced < mine {
-        let upto = locked(written).lines;
-        file.sync_data()?;
-        *synced = upto;
-    }
-    Ok(())
+fn begun(header: Header) -> Arc<Mutex<Written>> {
+    Arc::new(Mutex::new(Written { history: History::new(header), lines: 1, broken: false }))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn line(event: &Event) -> Vec<u8> {
+fn line(event: Event, at: Option<String>) -> Vec<u8> {
     // Events hold only texts and numbers, which always have a JSON form.
-    let mut bytes = serde_json::to_vec(event).unwrap_or_default();
+    let mut bytes = serde_json::to_vec(&Line { event, at }).unwrap_or_default();
     bytes.push(b'\n');
     bytes
 }
@@ -164,60 +201,4 @@ pub(super) fn sync_folder(path: &Path) {
     if let Some(folder) = path.parent().and_then(|p| File::open(p).ok()) {
         let _ = folder.sync_all();
     }
-}
-
-/// Reads a journal. A last line that was cut off is left out and noted in [`History::torn`].
-///
-/// # Errors
-/// If the file can't be read, another line is damaged, or an event may not follow those before it.
-pub fn read(path: &Path) -> Result<History, JournalError> {
-    let bytes = fs::read(path).map_err(|source| JournalError::Io { path: path.to_owned(), source })?;
-    let (whole, tail) = match bytes.iter().rposition(|b| *b == b'\n') {
-        Some(at) => bytes.split_at(at + 1),
-        None => bytes.split_at(0),
-    };
-    let mut history: Option<History> = None;
-    for (i, text) in whole.split(|b| *b == b'\n').enumerate().filter(|(_, text)| !text.is_empty()) {
-        let damaged = |source| JournalError::Damaged { path: path.to_owned(), line: i + 1, source };
-        let illegal = |source| JournalError::Illegal { path: path.to_owned(), source };
-        let event: Event = serde_json::from_slice(text).map_err(damaged)?;
-        match (&mut history, event) {
-            (None, Event::Header(header)) => history = Some(History::read(header).map_err(illegal)?),
-            (None, _) => return Err(illegal(Illegal::NoHeader)),
-            (Some(history), event) => history.apply(&event).map_err(illegal)?,
-        }
-    }
-    let mut history =
-        history.ok_or_else(|| JournalError::Illegal { path: path.to_owned(), source: Illegal::NoHeader })?;
-    history.torn = !tail.is_empty();
-    Ok(history)
-}
-
-/// The journals of an environment, oldest first (apply ids are ordered by time).
-///
-/// # Errors
-/// If the folder is there and can't be read.
-pub fn list(folder: &Path) -> Result<Vec<PathBuf>, JournalError> {
-    let folder = folder.join(FOLDER);
-    let entries = match fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(JournalError::Io { path: folder, source }),
-    };
-    let mut paths: Vec<PathBuf> = entries
-        .filter_map(|entry| entry.ok().map(|e| e.path()))
-        .filter(|path| path.extension().is_some_and(|e| e == "jsonl"))
-        .collect();
-    paths.sort();
-    Ok(paths)
-}
-
-/// The last applies of an environment, the newest first, at most so many. Journals that can't be read are left out: they are
-/// only an aid.
-///
-/// # Errors
-/// If the folder is there and can't be read.
-pub fn recent(folder: &Path, most: usize) -> Result<Vec<History>, JournalError> {
-    let paths = list(folder)?;
-    Ok(paths.iter().rev().take(most).filter_map(|path| read(path).ok()).collect())
 }

@@ -6,9 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::state::{Asked, History, StepRecord, StepState};
 use crate::model::Address;
-use crate::model::cloud::ErrorClass;
+use crate::model::cloud::{ErrorClass, Lag};
 use crate::model::observed::Unsure;
 use crate::model::plan::{Interrupted, InterruptedStep, Operation};
 
@@ -17,8 +19,8 @@ use crate::model::plan::{Interrupted, InterruptedStep, Operation};
 pub struct Unfinished {
     /// By address.
     pub creates: BTreeMap<Address, UnsureCreate>,
-    /// Objects that were made.
-    pub made: Vec<Unsure>,
+    /// Objects that were made, and when.
+    pub made: Vec<(Unsure, Option<Timestamp>)>,
 }
 
 /// A creating call whose effect is not known.
@@ -28,15 +30,24 @@ pub struct UnsureCreate {
     pub kind: String,
     /// Its generation.
     pub generation: u32,
+    /// When its apply last wrote into its journal: the call was made before.
+    pub last_known: Option<Timestamp>,
     /// What the call carried.
     pub asked: Asked,
 }
 
 impl Unfinished {
-    /// The objects that were made or may have been, for looking for them.
-    pub fn unsure(&self) -> Vec<Unsure> {
-        let asked = self.creates.iter().map(|(address, c)| unsure(address, &c.kind, c.generation));
-        asked.chain(self.made.iter().cloned()).collect()
+    /// The objects that were made or may have been so short a time ago that a read may not show them yet.
+    pub fn unsure(&self, now: Timestamp, lag: Lag) -> Vec<Unsure> {
+        if lag.looks == 0 {
+            return Vec::new();
+        }
+        let asked = self.creates.iter().map(|(address, c)| (unsure(address, &c.kind, c.generation), c.last_known));
+        let all = asked.chain(self.made.iter().cloned());
+        let longest = SignedDuration::try_from(lag.longest()).unwrap_or(SignedDuration::MAX);
+        // Without a pause the lag is not one of time.
+        let late = |at: Option<Timestamp>| at.is_none_or(|at| lag.pause.is_zero() || now.duration_since(at) < longest);
+        all.filter(|(_, at)| late(*at)).map(|(unsure, _)| unsure).collect()
     }
 }
 
@@ -53,10 +64,14 @@ pub fn unfinished<'h>(newest_first: impl IntoIterator<Item = &'h History>) -> Un
             let gone = deleted.get(&step.address).is_some_and(|generation| step.generation <= *generation);
             let Some(asked) = step.asked.clone().filter(|_| !gone && created.insert(&step.address)) else { continue };
             if is_unsure(step) {
-                let create = UnsureCreate { kind: step.kind.clone(), generation: step.generation, asked };
+                let (kind, generation) = (step.kind.clone(), step.generation);
+                let create = UnsureCreate { kind, generation, last_known: time(history.last_at.as_deref()), asked };
                 all.creates.insert(step.address.clone(), create);
             } else if step.state == StepState::Finished {
-                all.made.push(unsure(&step.address, &step.kind, step.generation));
+                let at = time(step.started_at.as_deref());
+                let took = SignedDuration::from_millis(step.milliseconds.unwrap_or(0).try_into().unwrap_or(i64::MAX));
+                let at = at.and_then(|at| at.checked_add(took).ok());
+                all.made.push((unsure(&step.address, &step.kind, step.generation), at));
             }
         }
         for step in steps.iter().filter(|s| s.operation == Operation::Delete) {
@@ -65,6 +80,10 @@ pub fn unfinished<'h>(newest_first: impl IntoIterator<Item = &'h History>) -> Un
         }
     }
     all
+}
+
+fn time(text: Option<&str>) -> Option<Timestamp> {
+    text?.parse().ok()
 }
 
 fn unsure(address: &Address, kind: &str, generation: u32) -> Unsure {
@@ -145,7 +164,14 @@ mod tests {
     }
 
     fn failed(class: ErrorClass) -> Event {
-        Event::Failed { step: 0, error: "no".into(), class: Some(class), request_id: None, milliseconds: 1 }
+        Event::Failed {
+            step: 0,
+            error: "no".into(),
+            class: Some(class),
+            request_id: None,
+            milliseconds: 1,
+            request_ids: Vec::new(),
+        }
     }
 
     fn tokens(histories: &[&History]) -> Vec<String> {
@@ -170,7 +196,7 @@ mod tests {
             let requested = Event::Requested { step: 0, asked: asked(token) };
             [planned(0, Operation::Create), Event::Started { step: 0 }, requested]
         };
-        let finished = Event::Finished { step: 0, object: Some("id".into()), milliseconds: 1 };
+        let finished = Event::Finished { step: 0, object: Some("id".into()), milliseconds: 1, request_ids: Vec::new() };
         let deleted = history(&[
             planned(0, Operation::Delete),
             Event::Started { step: 0 },

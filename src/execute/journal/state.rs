@@ -9,8 +9,9 @@ use crate::model::Address;
 use crate::model::cloud::ErrorClass;
 use crate::model::plan::Operation;
 
-/// Version of the format; a journal of a later one is not read.
-pub const VERSION: u32 = 1;
+/// Version of the format; a journal of a later one is not read. Version 1 has no times but that of the header, and no
+/// request ids of steps that succeeded.
+pub const VERSION: u32 = 2;
 
 /// The first line: which apply this is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +43,8 @@ pub enum Outcome {
     Failed,
     /// The user stopped it.
     Cancelled,
+    /// The environment's lock was lost, which stopped it.
+    LockLost,
     /// Nothing was done: the plan could not be obeyed.
     Refused,
 }
@@ -91,6 +94,9 @@ pub enum Event {
         object: Option<String>,
         /// How long it took.
         milliseconds: u64,
+        /// The API's request ids of its calls that write, in their order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        request_ids: Vec<String>,
     },
     /// A step failed; its calls may have had an effect.
     Failed {
@@ -101,11 +107,14 @@ pub enum Event {
         /// Class of the API's error.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         class: Option<ErrorClass>,
-        /// The API's request id.
+        /// The API's request id of the call that failed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         request_id: Option<String>,
         /// How long it took.
         milliseconds: u64,
+        /// The API's request ids of the calls before it that write, in their order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        request_ids: Vec<String>,
     },
     /// A step is not done, because one before it failed.
     Skipped {
@@ -167,6 +176,12 @@ pub struct StepRecord {
     pub class: Option<ErrorClass>,
     /// What its creating call carried.
     pub asked: Option<Asked>,
+    /// When it began, RFC 3339 in UTC.
+    pub started_at: Option<String>,
+    /// How long it took.
+    pub milliseconds: Option<u64>,
+    /// The API's request ids of its calls that write, and of the one that failed, in their order.
+    pub request_ids: Vec<String>,
 }
 
 /// An event that may not stand where it does.
@@ -217,6 +232,8 @@ pub struct History {
     pub steps: BTreeMap<usize, StepRecord>,
     /// How it ended; none if it was interrupted, or still runs.
     pub outcome: Option<Outcome>,
+    /// When the last event was written, RFC 3339 in UTC.
+    pub last_at: Option<String>,
     /// Whether the last line was cut off.
     pub torn: bool,
     /// How many steps are under way.
@@ -226,7 +243,7 @@ pub struct History {
 impl History {
     /// A new apply.
     pub fn new(header: Header) -> Self {
-        Self { header, steps: BTreeMap::new(), outcome: None, torn: false, open: 0 }
+        Self { header, steps: BTreeMap::new(), outcome: None, last_at: None, torn: false, open: 0 }
     }
 
     /// An apply read from a file.
@@ -237,36 +254,47 @@ impl History {
         if header.version > VERSION { Err(Illegal::Version(header.version)) } else { Ok(Self::new(header)) }
     }
 
-    /// Takes the next event in.
+    /// Takes the next event in, whose time is not known.
     ///
     /// # Errors
     /// If it may not follow those before it; nothing is changed then.
     pub fn apply(&mut self, event: &Event) -> Result<(), Illegal> {
+        self.apply_at(event, None)
+    }
+
+    /// Takes the next event in, with the time when it was written (RFC 3339 in UTC).
+    ///
+    /// # Errors
+    /// As [`History::apply`].
+    pub fn apply_at(&mut self, event: &Event, at: Option<&str>) -> Result<(), Illegal> {
         if self.outcome.is_some() {
             return Err(Illegal::AfterEnd);
         }
         match event {
-            Event::Header(_) => Err(Illegal::SecondHeader),
+            Event::Header(_) => return Err(Illegal::SecondHeader),
             Event::Planned { step, address, kind, operation, object, generation } => {
                 if self.steps.contains_key(step) {
                     return Err(Illegal::Twice(*step));
                 }
-                let (address, kind, object) = (address.clone(), kind.clone(), object.clone());
                 let record = StepRecord {
-                    address,
-                    kind,
+                    address: address.clone(),
+                    kind: kind.clone(),
                     operation: *operation,
-                    object,
+                    object: object.clone(),
                     generation: *generation,
                     state: StepState::Planned,
                     error: None,
                     class: None,
                     asked: None,
+                    started_at: None,
+                    milliseconds: None,
+                    request_ids: Vec::new(),
                 };
                 self.steps.insert(*step, record);
-                Ok(())
             }
-            Event::Started { step } => self.go(*step, StepState::Started).map(|_| ()),
+            Event::Started { step } => {
+                self.go(*step, StepState::Started)?.started_at = at.map(str::to_owned);
+            }
             Event::Requested { step, asked } => {
                 let record = self.steps.get_mut(step).ok_or(Illegal::Unplanned(*step))?;
                 match (record.state, record.operation) {
@@ -276,22 +304,25 @@ impl History {
                         return Err(Illegal::Requested(*step));
                     }
                 }
-                Ok(())
             }
-            Event::Finished { step, object, milliseconds: _ } => {
+            Event::Finished { step, object, milliseconds, request_ids } => {
                 let record = self.go(*step, StepState::Finished)?;
                 if object.is_some() {
                     record.object.clone_from(object);
                 }
-                Ok(())
+                record.milliseconds = Some(*milliseconds);
+                record.request_ids.clone_from(request_ids);
             }
-            Event::Failed { step, error, class, request_id: _, milliseconds: _ } => {
+            Event::Failed { step, error, class, request_id, milliseconds, request_ids } => {
                 let record = self.go(*step, StepState::Failed)?;
                 record.error = Some(error.clone());
                 record.class = *class;
-                Ok(())
+                record.milliseconds = Some(*milliseconds);
+                record.request_ids = request_ids.iter().chain(request_id).cloned().collect();
             }
-            Event::Skipped { step, because: _ } => self.go(*step, StepState::Skipped).map(|_| ()),
+            Event::Skipped { step, because: _ } => {
+                self.go(*step, StepState::Skipped)?;
+            }
             Event::End { outcome } => {
                 if self.open > 0
                     && let Some((step, _)) = self.steps.iter().find(|(_, s)| s.state == StepState::Started)
@@ -299,9 +330,12 @@ impl History {
                     return Err(Illegal::Open(*step));
                 }
                 self.outcome = Some(*outcome);
-                Ok(())
             }
         }
+        if let Some(at) = at {
+            self.last_at = Some(at.to_owned());
+        }
+        Ok(())
     }
 
     fn go(&mut self, step: usize, to: StepState) -> Result<&mut StepRecord, Illegal> {
@@ -346,7 +380,7 @@ mod tests {
     }
 
     fn finished(step: usize) -> Event {
-        Event::Finished { step, object: Some("id-1".into()), milliseconds: 1 }
+        Event::Finished { step, object: Some("id-1".into()), milliseconds: 1, request_ids: vec!["r-1".into()] }
     }
 
     #[test]
@@ -356,6 +390,25 @@ mod tests {
             history.apply(&event).unwrap();
         }
         assert_eq!((history.steps[&0].state, history.steps[&0].object.as_deref()), (StepState::Finished, Some("id-1")));
+    }
+
+    #[test]
+    fn a_step_keeps_its_times_and_request_ids_and_a_failed_one_that_of_the_failed_call_last() {
+        let mut history = begun();
+        history.apply_at(&Event::Started { step: 0 }, Some("2026-01-02T03:04:05.678Z")).unwrap();
+        let failed = Event::Failed {
+            step: 0,
+            error: "no".into(),
+            class: None,
+            request_id: Some("r-2".into()),
+            milliseconds: 9,
+            request_ids: vec!["r-1".into()],
+        };
+        history.apply_at(&failed, Some("2026-01-02T03:04:06.000Z")).unwrap();
+        let step = &history.steps[&0];
+        assert_eq!(step.started_at.as_deref(), Some("2026-01-02T03:04:05.678Z"));
+        assert_eq!((step.milliseconds, step.request_ids.join(" ").as_str()), (Some(9), "r-1 r-2"));
+        assert_eq!(history.last_at.as_deref(), Some("2026-01-02T03:04:06.000Z"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::execute::journal::resume::Unfinished;
 use crate::execute::journal::{Header, Journal, VERSION};
+use crate::execute::lock::Held;
 use crate::execute::record::RecordStore;
 use crate::execute::{Events, Inputs, NoEvents, Report, run};
 use crate::model::Address;
@@ -244,6 +245,7 @@ pub(super) struct Scene {
     pub(super) cancel: CancellationToken,
     pub(super) hard: CancellationToken,
     pub(super) events: Arc<dyn Events>,
+    pub(super) held: Option<Arc<dyn Held>>,
 }
 
 impl Scene {
@@ -301,6 +303,7 @@ impl Scene {
             cancel: CancellationToken::new(),
             hard: CancellationToken::new(),
             events: Arc::new(NoEvents),
+            held: None,
         }
     }
 
@@ -388,6 +391,7 @@ impl Scene {
             account: "1",
             journal,
             record,
+            held: self.held.clone(),
             parallelism: self.parallelism,
             cancel: self.cancel.clone(),
             hard: self.hard.clone(),

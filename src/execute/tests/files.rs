@@ -8,8 +8,13 @@ use serde_json::json;
 use super::fake::{Fake, Scene, address, header, object};
 use crate::execute::journal::resume;
 use crate::execute::journal::{self, Event, Illegal, Journal, JournalError, Outcome, StepState};
+use crate::execute::place::Place;
 use crate::execute::record::{FILE, RecordStore};
 use crate::model::plan::{ActionKind, Operation};
+
+async fn recent(folder: &std::path::Path) -> Vec<journal::History> {
+    Place::Folder(folder.to_owned()).journals().recent(9).await.unwrap()
+}
 
 fn planned(step: usize) -> Event {
     let (kind, operation) = ("net".to_owned(), Operation::Create);
@@ -27,7 +32,7 @@ async fn a_journal_is_read_back_and_a_torn_last_line_is_left_out() {
     let history = journal::read(journal.path()).unwrap();
     assert!(history.torn && history.outcome.is_none());
     assert_eq!(history.steps.values().map(|s| s.state).collect::<Vec<_>>(), [StepState::Started, StepState::Planned]);
-    let told = resume::interrupted(&journal::recent(folder.path(), 9).unwrap()[0]).unwrap();
+    let told = resume::interrupted(&recent(folder.path()).await[0]).unwrap();
     assert_eq!((told.steps.len(), told.who.as_str()), (1, "hanako@build"));
 }
 
@@ -42,7 +47,7 @@ async fn an_illegal_event_is_not_written_and_a_damaged_line_is_named() {
     journal.append(&[planned(0)]).await.unwrap();
     std::fs::write(journal.path(), [b"{}\n".as_slice(), &before].concat()).unwrap();
     assert!(matches!(journal::read(journal.path()), Err(JournalError::Damaged { line: 1, .. })));
-    assert_eq!(journal::recent(folder.path(), 9).unwrap(), [], "only an aid");
+    assert_eq!(recent(folder.path()).await, [], "only an aid");
 }
 
 #[tokio::test]
@@ -50,7 +55,7 @@ async fn an_apply_that_ended_is_not_interrupted_and_ids_are_never_reused() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::create(folder.path(), header("0001")).unwrap();
     journal.append(&[Event::End { outcome: Outcome::Succeeded }]).await.unwrap();
-    assert_eq!(resume::interrupted(&journal::recent(folder.path(), 9).unwrap()[0]), None);
+    assert_eq!(resume::interrupted(&recent(folder.path()).await[0]), None);
     assert!(matches!(Journal::create(folder.path(), header("0001")), Err(JournalError::Io { .. })));
     assert_eq!(journal::list(&folder.path().join("none")).unwrap(), [] as [std::path::PathBuf; 0]);
 }

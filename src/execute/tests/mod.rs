@@ -2,4 +2,6 @@
 
 mod fake;
 mod files;
+pub(super) mod memory;
 mod runs;
+mod shared;

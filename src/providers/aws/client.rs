@@ -15,12 +15,14 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::request_id::RequestId;
 use tokio::time::Instant;
 
 use super::error;
 use super::limit::Limits;
+use super::request_ids;
 use super::retry::{Manner, Rules};
-use crate::model::cloud::{ApiError, ErrorClass, Watch};
+use crate::model::cloud::{ApiError, ErrorClass, Lag, Watch};
 
 /// How to connect.
 #[derive(Debug, Clone, Default)]
@@ -164,6 +166,11 @@ impl Session {
         Self { config, sets: Mutex::default(), limits: Arc::default(), poll }
     }
 
+    /// Credentials, role, endpoint and HTTP client, for clients that are not made for kinds.
+    pub(super) fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
     /// A context for calls in one region.
     pub fn context(&self, region: &str) -> Context {
         let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -183,6 +190,11 @@ impl Session {
             limits: Arc::clone(&self.limits),
             poll: self.poll,
         }
+    }
+
+    /// How long a read may not show what was written: the APIs promise no time, and mostly take seconds.
+    pub fn lag(&self) -> Lag {
+        if self.limits.are_off() { Lag::default() } else { Lag { looks: 10, pause: Duration::from_secs(3) } }
     }
 
     /// Calls so far.
@@ -269,12 +281,15 @@ impl Context {
         call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     ) -> Result<T, ApiError>
     where
+        T: RequestId,
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         self.limits.enter(&self.region, operation).await;
         self.limits.count(operation);
         tracing::debug!(operation, region = self.region, "call");
-        call.await.map_err(|e| error::from_sdk(operation, &e))
+        let answer = call.await.map_err(|e| error::from_sdk(operation, &e))?;
+        request_ids::note(operation, &answer);
+        Ok(answer)
     }
 
     /// Reads all pages, each under the rate limit.

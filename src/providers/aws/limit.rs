@@ -26,6 +26,11 @@ impl Limits {
         Self { unlimited, ..Self::default() }
     }
 
+    /// Whether there are none: an emulator's.
+    pub fn are_off(&self) -> bool {
+        self.unlimited
+    }
+
     /// Counts a call of `operation` (`service:Operation`).
     pub fn count(&self, operation: &str) {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);

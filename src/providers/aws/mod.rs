@@ -14,7 +14,9 @@ pub mod kms;
 mod limit;
 pub mod logs;
 mod lookup;
+mod request_ids;
 mod retry;
+pub mod s3;
 #[cfg(test)]
 mod script;
 mod tagging;
@@ -25,7 +27,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use crate::model::cloud::{
-    ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, OwnRequest, ReadRequest, UpdateRequest, Watch,
+    ApiError, Cloud, CreateRequest, DeleteRequest, ErrorClass, Identity, Lag, OwnRequest, ReadRequest, UpdateRequest,
+    Watch,
 };
 use crate::model::observed::{Lookup, Object};
 
@@ -81,22 +84,27 @@ impl Cloud for Aws {
     }
 
     async fn create(&self, request: &CreateRequest, watch: &dyn Watch) -> Result<Object, ApiError> {
-        self.handler(&request.kind)?.create(&self.session.context(&request.region), request, watch).await
+        let (handler, cx) = (self.handler(&request.kind)?, self.session.context(&request.region));
+        request_ids::told(watch, handler.create(&cx, request, watch)).await
     }
 
     async fn update(&self, request: &UpdateRequest, watch: &dyn Watch) -> Result<Object, ApiError> {
         let cx = self.session.context(&request.object.region);
-        self.handler(&request.object.kind)?.update(&cx, request, watch).await
+        request_ids::told(watch, self.handler(&request.object.kind)?.update(&cx, request, watch)).await
     }
 
     async fn delete(&self, request: &DeleteRequest, watch: &dyn Watch) -> Result<(), ApiError> {
         let cx = self.session.context(&request.object.region);
-        self.handler(&request.object.kind)?.delete(&cx, request, watch).await
+        request_ids::told(watch, self.handler(&request.object.kind)?.delete(&cx, request, watch)).await
     }
 
     async fn own(&self, request: &OwnRequest) -> Result<(), ApiError> {
         let cx = self.session.context(&request.object.region);
         self.handler(&request.object.kind)?.own(&cx, request).await
+    }
+
+    fn lag(&self) -> Lag {
+        self.session.lag()
     }
 
     fn calls(&self) -> BTreeMap<String, u64> {

@@ -10,6 +10,7 @@ mod log_group;
 mod network;
 mod reference;
 mod role;
+mod state;
 mod volume;
 
 /// One line a kind: its case, which all tests over the kinds go through, and its test of crashes.

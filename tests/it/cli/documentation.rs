@@ -2,7 +2,7 @@
 
 use super::{Sandbox, repository};
 
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 15] = [
     "init",
     "validate",
     "plan",
@@ -10,7 +10,9 @@ const VERBS: [&str; 13] = [
     "destroy",
     "drift",
     "show",
+    "history",
     "forget",
+    "unlock",
     "graph",
     "schema",
     "kinds",

@@ -2,6 +2,7 @@
 
 mod documentation;
 mod flow;
+mod history;
 mod simulate;
 mod simulated_page;
 mod stop;
@@ -86,8 +87,14 @@ impl Sandbox {
 
     /// Runs the binary here, without a terminal and without variables that change what it does.
     pub fn run(&self, arguments: &[&str]) -> Run {
+        self.run_with(arguments, &[])
+    }
+
+    /// The same with these variables.
+    pub fn run_with(&self, arguments: &[&str], variables: &[(&str, String)]) -> Run {
         let mut command = Command::new(env!("CARGO_BIN_EXE_saiken"));
         command.env_clear().current_dir(self.dir.path()).args(arguments).write_stdin("");
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
         }

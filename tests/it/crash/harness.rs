@@ -4,6 +4,7 @@
 //! is gone. What is left is what a killed process leaves: the cloud, the journal, the record.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,8 +13,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use saiken::execute::journal::resume;
-use saiken::execute::journal::{self, Header, History, Journal, VERSION};
-use saiken::execute::record::RecordStore;
+use saiken::execute::journal::{Header, History, VERSION};
+use saiken::execute::place::{Place, Shared};
 use saiken::execute::{self, Counts, Events, Inputs, Report, StepError, StepView};
 use saiken::model::Address;
 use saiken::model::cloud::{
@@ -24,9 +25,12 @@ use saiken::model::kind::Kinds;
 use saiken::model::observed::{Lookup, Object};
 use saiken::model::plan::Plan;
 use saiken::simulated::Simulated;
+use saiken::simulated::commands::Line;
 use saiken::{config, diagnostic, expand, inventory, plan, providers};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+
+use crate::support::memory::Memory;
 
 /// The crash on its way up.
 struct Crash;
@@ -166,6 +170,7 @@ pub struct System {
     pub desired: Desired,
     /// Settings of the simulated cloud.
     pub settings: Value,
+    place: Place,
     runtime: tokio::runtime::Runtime,
     /// Steps at the same time.
     pub parallelism: usize,
@@ -188,10 +193,16 @@ impl System {
     }
 
     /// A project of these files; its environment is `test`.
+    ///
+    /// Journal and record are in memory, and all runs on one thread: the same seed gives the same run.
     pub fn of_files(files: &[(&str, &str)]) -> Self {
         let dir = folder();
         write(dir.path(), files);
-        Self::of(dir, "test")
+        let mut system = Self::of(dir, "test");
+        let (storage, prefix) = (Arc::new(Memory::default()), "test".to_owned());
+        system.place = Place::Shared(Shared { storage, prefix, lease: Duration::from_secs(60) });
+        system.runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        system
     }
 
     /// Other files.
@@ -206,15 +217,12 @@ impl System {
         let (desired, settings) = expanded(dir.path(), environment, &kinds);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (runs, passed) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { dir, kinds, desired, settings, runtime, parallelism: 1, runs, passed }
+        let place = Place::Folder(dir.path().join(".saiken").join(&desired.environment.name));
+        Self { dir, kinds, desired, settings, place, runtime, parallelism: 1, runs, passed }
     }
 
     fn state(&self) -> PathBuf {
         self.dir.path().join(".saiken")
-    }
-
-    fn own_state(&self) -> PathBuf {
-        self.state().join(&self.desired.environment.name)
     }
 
     /// The cloud, opened anew, as each command does.
@@ -255,11 +263,15 @@ impl System {
     async fn command(&self, destroy: bool, points: &Arc<Points>) -> (Plan, Report) {
         let number = self.runs.fetch_add(1, Ordering::SeqCst);
         let cloud: Arc<dyn Cloud> = Arc::new(Fragile { inner: self.cloud(), points: Arc::clone(points) });
-        let (record, _) = RecordStore::open(&self.own_state());
-        let histories = self.histories();
+        let (record, _) = self.place.record().await;
+        let histories = self.histories().await;
         let unfinished = resume::unfinished(&histories);
         let interrupted = histories.first().and_then(resume::interrupted);
-        let options = inventory::Options { deep: false, parallelism: self.parallelism, unsure: unfinished.unsure() };
+        let options = inventory::Options {
+            deep: false,
+            parallelism: self.parallelism,
+            unsure: unfinished.unsure(jiff::Timestamp::UNIX_EPOCH, cloud.lag()),
+        };
         let known = record.record();
         let observed = inventory::collect(&*cloud, &self.desired, &self.kinds, known.as_ref(), &options).await;
         let plan = plan::plan(&plan::Inputs {
@@ -287,7 +299,7 @@ impl System {
             commit: None,
             started_at: "2026-11-23T00:00:00Z".to_owned(),
         };
-        let journal = Journal::create(&self.own_state(), header).unwrap();
+        let journal = self.place.journals().create(header).await.unwrap();
         let report = execute::run(Inputs {
             plan: &plan,
             saved: false,
@@ -299,6 +311,7 @@ impl System {
             account: "000000000000",
             journal: Arc::new(journal),
             record: Arc::new(record),
+            held: None,
             parallelism: self.parallelism,
             cancel: CancellationToken::new(),
             hard: CancellationToken::new(),
@@ -330,15 +343,21 @@ impl System {
         ids
     }
 
-    /// Address, generation and id of every object.
-    pub fn owners(&self) -> Vec<(Option<String>, u64, String)> {
-        let cloud = self.cloud();
-        let one = |line: saiken::simulated::commands::Line| {
-            let tags = cloud.show(&line.id).unwrap().tags;
-            let generation = tags.get("saiken:generation").and_then(|g| g.parse().ok()).unwrap_or(0);
-            (line.address, generation, line.id)
-        };
-        cloud.list("").unwrap().into_iter().map(one).collect()
+    /// Everything in the cloud, what is on its way out too.
+    pub fn objects(&self) -> Vec<Line> {
+        self.cloud().list("").unwrap()
+    }
+
+    /// All that the journals tell, but for times: the same in a run that goes the same way.
+    pub fn trace(&self) -> String {
+        let mut trace = String::new();
+        for history in self.runtime.block_on(self.histories()) {
+            let _ = writeln!(trace, "{} {:?}", history.header.apply, history.outcome);
+            for (number, s) in history.steps {
+                let _ = writeln!(trace, "  {number} {} {:?} {:?} {:?}", s.address, s.state, s.object, s.error);
+            }
+        }
+        trace
     }
 
     /// The cloud is exactly what is declared: one object an address, none without owner, and nothing to do.
@@ -357,10 +376,13 @@ impl System {
     }
 
     /// All journals, the newest first: all can be read, those of interrupted applies too.
-    #[track_caller]
-    pub fn histories(&self) -> Vec<History> {
-        let paths = journal::list(&self.own_state()).unwrap();
-        paths.iter().rev().map(|path| journal::read(path).unwrap()).collect()
+    async fn histories(&self) -> Vec<History> {
+        let journals = self.place.journals();
+        let mut histories = Vec::new();
+        for id in journals.ids().await.unwrap().iter().rev() {
+            histories.push(journals.read(id).await.unwrap());
+        }
+        histories
     }
 }
 

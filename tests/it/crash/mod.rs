@@ -2,6 +2,7 @@
 
 mod harness;
 mod points;
+mod readers;
 mod schedules;
 
 use harness::{Ended, System};

@@ -1,5 +1,8 @@
 //! Mistakes in environments.
 
+use saiken::model::environment::{Bucket, State};
+use saiken::model::types::Duration;
+
 use super::{Project, errors, expand};
 
 const STACK: (&str, &str) = ("stacks/s.yaml", "stack: s\n");
@@ -180,4 +183,101 @@ fn a_folder_that_is_no_project_is_told_how_to_begin() {
      = note: a project has the folders environments/ and stacks/
      = help: go to a project, or name it with -C; `saiken init` makes a new one
     ");
+}
+
+#[test]
+fn a_shared_state_is_checked_field_by_field() {
+    let said = environment(
+        &format!("{}state: {{ bucket: s3://Shop, prefix: /a/, lease: 5s, regoin: x }}\n", super::ENVIRONMENT),
+        &[],
+    );
+    insta::assert_snapshot!(said, @r"
+    error: `s3://Shop` can't be the name of a bucket
+     --> environments/test.yaml:5:18
+      |
+    5 | state: { bucket: s3://Shop, prefix: /a/, lease: 5s, regoin: x }
+      |                  ^^^^^^^^^ 3 to 63 lower-case letters, digits, `-` and `.`
+      |
+      = help: write the bucket's name alone, without `s3://`; `prefix` takes a path within it
+    error: `/a/` can't be a prefix
+     --> environments/test.yaml:5:37
+      |
+    5 | state: { bucket: s3://Shop, prefix: /a/, lease: 5s, regoin: x }
+      |                                     ^^^ names with single `/` between them
+      |
+      = help: write it without `/` at its ends, such as: saiken/shop
+    error: `lease` must be a length of time from 15s to 1h
+     --> environments/test.yaml:5:49
+      |
+    5 | state: { bucket: s3://Shop, prefix: /a/, lease: 5s, regoin: x }
+      |                                                 ^^ 15s at least, 1h at most
+      |
+      = help: 60s suits most; longer ones keep others out longer after a crash
+    error: unknown field `regoin`
+     --> environments/test.yaml:5:53
+      |
+    5 | state: { bucket: s3://Shop, prefix: /a/, lease: 5s, regoin: x }
+      |                                                     ^^^^^^ a shared state has no such field
+      |
+      = help: did you mean `region`?
+    ");
+    let said = environment(&format!("{}state: {{ prefix: a/../b, lease: soon }}\n", super::ENVIRONMENT), &[]);
+    insta::assert_snapshot!(said, @r"
+    error: `bucket` is missing
+     --> environments/test.yaml:5:8
+      |
+    5 | state: { prefix: a/../b, lease: soon }
+      |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ a shared state needs it
+      |
+      = help: add `bucket: …`
+    error: `a/../b` can't be a prefix
+     --> environments/test.yaml:5:18
+      |
+    5 | state: { prefix: a/../b, lease: soon }
+      |                  ^^^^^^ names with single `/` between them
+      |
+      = help: write it without `/` at its ends, such as: saiken/shop
+    error: `lease` must be a length of time from 15s to 1h
+     --> environments/test.yaml:5:33
+      |
+    5 | state: { prefix: a/../b, lease: soon }
+      |                                 ^^^^ `soon` is not a duration such as 90s, 3m, 2h, 7d or 1h30m
+      |
+      = help: 60s suits most; longer ones keep others out longer after a crash
+    ");
+}
+
+#[test]
+fn a_state_is_a_folder_or_a_bucket() {
+    let said = environment(&format!("{}state: [a]\n", super::ENVIRONMENT), &[]);
+    insta::assert_snapshot!(said, @r"
+    error: `state` must be a folder, or a mapping with `bucket`
+     --> environments/test.yaml:5:8
+      |
+    5 | state: [a]
+      |        ^^^ this is a list
+      |
+      = help: write a folder, or a mapping with `bucket`
+    ");
+}
+
+#[test]
+fn a_shared_state_takes_prefix_region_and_lease_from_the_environment() {
+    let state = |text: &str| {
+        let project = Project::new(&[STACK, ("environments/test.yaml", &format!("{}{text}", super::ENVIRONMENT))]);
+        project.outcome().desired.unwrap().environment.state
+    };
+    let bucket = |prefix: &str, region: &str, lease: u64| {
+        State::Bucket(Bucket {
+            bucket: "shop-state".into(),
+            prefix: prefix.into(),
+            region: region.into(),
+            lease: Duration::from_seconds(lease),
+        })
+    };
+    assert_eq!(state(""), State::Folder(".saiken".into()));
+    assert_eq!(state("state: there\n"), State::Folder("there".into()));
+    assert_eq!(state("state: { bucket: shop-state }\n"), bucket("shop", "ap-northeast-1", 60));
+    let whole = "state: { bucket: shop-state, prefix: infra/saiken, region: eu-west-1, lease: 2m }\n";
+    assert_eq!(state(whole), bucket("infra/saiken", "eu-west-1", 120));
 }
