@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use saiken::execute::Report;
-use saiken::execute::journal::resume::Unfinished;
-use saiken::execute::journal::{self, resume};
+use saiken::execute::journal::resume::{self, Unfinished};
+use saiken::execute::place::Place;
 use saiken::execute::record::RecordStore;
 use saiken::inventory::{self, Options};
 use saiken::model::cloud::Cloud;
@@ -201,7 +201,7 @@ impl Bench {
         let (record, _) = RecordStore::open(world.state.path());
         let observed = runtime.block_on(async {
             let cloud = Aws::connect(&settings(world, &Crash::at(None))).await;
-            self.inventory(&cloud, desired, &record, &unfinished(world)).await
+            self.inventory(&cloud, desired, &record, &unfinished(world).await).await
         });
         let plan = plan_of(&self.kinds, desired, &observed, record.record().as_ref(), false);
         let all = (&plan.actions, &plan.held, &plan.refused);
@@ -224,7 +224,8 @@ impl Bench {
         record: &RecordStore,
         unfinished: &Unfinished,
     ) -> Observed {
-        let options = Options { deep: true, parallelism: 8, unsure: unfinished.unsure(jiff::Timestamp::now(), cloud.lag()) };
+        let options =
+            Options { deep: true, parallelism: 8, unsure: unfinished.unsure(jiff::Timestamp::now(), cloud.lag()) };
         let observed = inventory::collect(cloud, desired, &self.kinds, record.record().as_ref(), &options).await;
         assert!(observed.unobserved.is_empty(), "{:#?}", observed.unobserved);
         observed
@@ -236,7 +237,7 @@ impl Bench {
         let run = runtime.block_on(async {
             let cloud: Arc<dyn Cloud> = Arc::new(Aws::connect(&settings(world, crash)).await);
             let (record, _) = RecordStore::open(world.state.path());
-            let unfinished = unfinished(world);
+            let unfinished = unfinished(world).await;
             let observed = self.inventory(&*cloud, desired, &record, &unfinished).await;
             let plan = plan_of(&self.kinds, desired, &observed, record.record().as_ref(), false);
             crash.arm();
@@ -259,10 +260,9 @@ impl Bench {
 }
 
 /// What the journals of earlier runs say of calls whose effect is not known.
-fn unfinished(world: &World) -> Unfinished {
-    let paths = journal::list(world.state.path()).unwrap();
-    let histories: Vec<_> = paths.iter().rev().take(5).map(|path| journal::read(path).unwrap()).collect();
-    resume::unfinished(&histories)
+async fn unfinished(world: &World) -> Unfinished {
+    let place = Place::Folder(world.state.path().to_owned());
+    resume::unfinished(&place.journals().recent(5).await.unwrap())
 }
 
 fn standing(observed: &Observed) -> Standing {

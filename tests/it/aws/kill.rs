@@ -137,8 +137,8 @@ impl Killer<'_> {
         let mut kills = 0;
         loop {
             // Either so many lines into the journal, or while it still starts and reads.
-            let lines = if self.random.random_ratio(1, 6) { 0 } else { self.random.random_range(1..8) };
-            let pause = Duration::from_millis(self.random.random_range(0..if lines == 0 { 1200 } else { 120 }));
+            let lines = if self.random.random_ratio(1, 6) { 0 } else { self.random.random_range(1..11) };
+            let pause = Duration::from_millis(self.random.random_range(0..if lines == 0 { 1200 } else { 200 }));
             match self.run_and_kill(arguments, lines, pause) {
                 Some((0, _)) => break,
                 Some((code, said)) => panic!("{label}: ended with {code} after {kills} kills: {said}"),
