@@ -2,6 +2,7 @@
 
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
+use futures::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::error::Failure;
@@ -11,6 +12,8 @@ use super::{Format, Global, OK, pipeline, state};
 use crate::execute::journal::{History, Journals, Outcome, StepRecord, StepState};
 use crate::execute::place::Place;
 
+/// How many journals are read at a time.
+const READS: usize = 8;
 /// Fewest characters of an id that are shown.
 const SHORT: usize = 8;
 
@@ -45,10 +48,9 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
         return show_one(&entry, global, shell);
     }
     let short = short(&ids);
-    let mut entries = Vec::new();
-    for (i, id) in ids.iter().rev().take(usize::try_from(arguments.number).unwrap_or(usize::MAX)).enumerate() {
-        entries.push(read(&journals, id.clone(), i == 0, &place).await);
-    }
+    let newest = ids.iter().rev().take(usize::try_from(arguments.number).unwrap_or(usize::MAX)).enumerate();
+    let reads = newest.map(|(i, id)| read(&journals, id.clone(), i == 0, &place));
+    let entries: Vec<Entry> = futures::stream::iter(reads).buffered(READS).collect().await;
     match global.format {
         Format::Json => {
             let applies: Vec<Value> = entries.iter().map(summary_json).collect();

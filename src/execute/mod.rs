@@ -209,7 +209,7 @@ async fn steps(runner: &Runner<'_>, report: &mut Report) {
                 report.failed.push(failure);
             }
         }
-        inputs.record.save_if_due();
+        inputs.record.save_if_due().await;
     }
     report.not_started = ready.left();
 }

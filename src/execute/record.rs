@@ -177,23 +177,34 @@ impl RecordStore {
         }
     }
 
-    /// Writes the record beside the run, if enough has changed, or long enough ago. What fails is tried again at the end.
-    pub(super) fn save_if_due(self: &Arc<Self>) {
-        let mut inner = self.lock();
-        let pause = inner.saved.elapsed();
-        let due = (inner.changes >= BATCH && pause >= PAUSE) || (inner.changes > 0 && pause >= LONGEST);
-        if due && !inner.saving {
+    /// Writes the record, if enough has changed, or long enough ago; what fails is tried again at the end. A file is written
+    /// at once; storage may take its time, and is written beside the run.
+    pub(super) async fn save_if_due(self: &Arc<Self>) {
+        {
+            let mut inner = self.lock();
+            let pause = inner.saved.elapsed();
+            let due = (inner.changes >= BATCH && pause >= PAUSE) || (inner.changes > 0 && pause >= LONGEST);
+            if !due || inner.saving {
+                return;
+            }
             inner.saving = true;
-            let store = Arc::clone(self);
-            tokio::spawn(async move {
-                if let Err(error) = store.save().await {
-                    tracing::info!(%error, "the record is written later");
-                }
-                let mut inner = store.lock();
-                inner.saving = false;
-                inner.saved = Instant::now();
-            });
         }
+        match &self.home {
+            Home::File(_) => self.save_now().await,
+            Home::Object { .. } => {
+                let store = Arc::clone(self);
+                tokio::spawn(async move { store.save_now().await });
+            }
+        }
+    }
+
+    async fn save_now(&self) {
+        if let Err(error) = self.save().await {
+            tracing::info!(%error, "the record is written later");
+        }
+        let mut inner = self.lock();
+        inner.saving = false;
+        inner.saved = Instant::now();
     }
 
     /// Writes the record, if it has changed: what is kept is the old or the new one, never a part, and never in place of
