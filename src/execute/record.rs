@@ -12,11 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::place::Shared;
 use super::spec::{Secrets, drop_sensitive};
-use super::world::current_of;
 use crate::model::Address;
 use crate::model::desired::Desired;
 use crate::model::kind::KindDef;
-use crate::model::observed::{Object, Observed, Status};
+use crate::model::observed::{self, Object, Observed, Status};
 use crate::model::plan::Plan;
 use crate::model::record::{Applied, Record};
 use crate::model::storage::{Condition, Storage, StorageError, Stored, Version};
@@ -263,7 +262,7 @@ impl RecordStore {
         let there = observed.by_address();
         let quiet = |a: &Address| planned(a) && !busy.contains(a) && !plan.destroy;
         for (address, resource) in desired.resources.iter().filter(|(a, _)| quiet(a)) {
-            let object = there.get(address).and_then(|objects| current_of(objects));
+            let object = there.get(address).and_then(|list| Some(list[observed::current(list)?]));
             if let Some(object) = object.filter(|o| o.status == Status::Ready && o.kind == resource.kind.name) {
                 self.put(address, &resource.kind, object, &secrets);
             }

@@ -12,7 +12,7 @@ use crate::model::Address;
 use crate::model::cloud::{CreateRequest, DeleteRequest, Identified, OwnRequest, Resolved, UpdateRequest};
 use crate::model::desired::{Desired, Output, Resource};
 use crate::model::kind::{KindDef, Kinds};
-use crate::model::observed::{Object, Observed, Status};
+use crate::model::observed::{self, Object, Observed};
 use crate::model::ownership::{self, Owner};
 use crate::model::plan::{Action, Operation, PROTECT, Plan, Step};
 use crate::model::value::{Token, is_unknown, substitute};
@@ -47,7 +47,7 @@ impl<'a> World<'a> {
             updated: plan.steps.iter().filter(|s| s.operation == Operation::Update).map(|s| s.action).collect(),
         };
         for (address, objects) in observed.by_address() {
-            if let Some(object) = current_of(&objects) {
+            if let Some(object) = observed::current(&objects).map(|at| objects[at]) {
                 world.seen.insert(address.clone(), object.id.clone());
                 world.name(address, object);
                 world.current.insert(address.clone(), key(object));
@@ -309,14 +309,4 @@ fn has(kind: &KindDef, field: &str) -> bool {
 
 fn first_segment(path: &str) -> &str {
     path.split('.').next().unwrap_or(path)
-}
-
-/// The object that an address means: the usable one of the highest generation, else the last one.
-pub(super) fn current_of<'o>(objects: &[&'o Object]) -> Option<&'o Object> {
-    let usable = |o: &&&Object| match &o.status {
-        Status::Ready | Status::Pending(_) => true,
-        Status::Failed(_) | Status::Deleting => false,
-    };
-    let ready = objects.iter().rev().find(|o| o.status == Status::Ready);
-    ready.or_else(|| objects.iter().rev().find(usable)).or(objects.last()).copied()
 }

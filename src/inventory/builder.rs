@@ -9,7 +9,7 @@ use crate::model::Address;
 use crate::model::desired::Desired;
 use crate::model::environment::Environment;
 use crate::model::kind::{KindDef, Kinds, Scope};
-use crate::model::observed::{Lookup, Object, Status, Unsure};
+use crate::model::observed::{self, Lookup, Object, Unsure};
 use crate::model::record::Record;
 use crate::model::schema::Type;
 
@@ -199,21 +199,11 @@ type Names = HashMap<(String, String), Address>;
 
 /// Ids and other identifiers of the current object at each address.
 fn names(objects: &[Object]) -> Names {
-    let mut current: HashMap<&Address, &Object> = HashMap::new();
-    for object in objects.iter().filter(|o| o.status != Status::Deleting) {
-        let Some(address) = object.address() else { continue };
-        let rank = |o: &Object| (o.status == Status::Ready, o.generation());
-        match current.get(address) {
-            Some(other) if rank(other) >= rank(object) => {}
-            _ => {
-                current.insert(address, object);
-            }
-        }
-    }
     let mut names = HashMap::new();
-    for (address, object) in current {
-        for text in std::iter::once(&object.id).chain(&object.identifiers) {
-            names.insert((object.kind.clone(), text.clone()), address.clone());
+    for (address, there) in observed::by_address(objects) {
+        let Some(at) = observed::current(&there) else { continue };
+        for text in std::iter::once(&there[at].id).chain(&there[at].identifiers) {
+            names.insert((there[at].kind.clone(), text.clone()), address.clone());
         }
     }
     names

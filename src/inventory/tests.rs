@@ -306,13 +306,15 @@ fn ids_of_owned_objects_become_addresses_in_every_form_and_others_stay_ids() {
 }
 
 #[test]
-fn of_two_objects_at_one_address_the_usable_newer_one_has_the_name() {
+fn of_several_objects_at_one_address_the_newest_that_has_not_failed_has_the_name() {
     let mut failed = object("net", "n-3", "s/main", 3, json!({}));
     failed.status = Status::Failed("broken".to_owned());
+    let mut pending = object("net", "n-2", "s/main", 2, json!({}));
+    pending.status = Status::Pending("pending".to_owned());
     let cloud = Memory {
         objects: vec![
             object("net", "n-1", "s/main", 1, json!({})),
-            object("net", "n-2", "s/main", 2, json!({})),
+            pending,
             failed,
             object("server", "i-1", "s/a", 1, json!({"net": {"id": "n-1"}})),
             object("server", "i-2", "s/b", 1, json!({"net": {"id": "n-2"}})),

@@ -120,17 +120,29 @@ pub struct Observed {
 impl Observed {
     /// Objects by the address that their tags name, in order of generation. Those being deleted are left out.
     pub fn by_address(&self) -> HashMap<&Address, Vec<&Object>> {
-        let mut map: HashMap<&Address, Vec<&Object>> = HashMap::with_capacity(self.objects.len());
-        for object in self.objects.iter().filter(|o| o.status != Status::Deleting) {
-            if let Some(address) = object.address() {
-                map.entry(address).or_default().push(object);
-            }
-        }
-        for list in map.values_mut() {
-            list.sort_by_key(|o| (o.generation(), o.id.clone()));
-        }
-        map
+        by_address(&self.objects)
     }
+}
+
+/// Objects by the address that their tags name, in order of generation. Those being deleted are left out.
+pub fn by_address(objects: &[Object]) -> HashMap<&Address, Vec<&Object>> {
+    let mut map: HashMap<&Address, Vec<&Object>> = HashMap::with_capacity(objects.len());
+    for object in objects.iter().filter(|o| o.status != Status::Deleting) {
+        if let Some(address) = object.address() {
+            map.entry(address).or_default().push(object);
+        }
+    }
+    for list in map.values_mut() {
+        list.sort_by_key(|o| (o.generation(), &o.id));
+    }
+    map
+}
+
+/// The place of the object that an address means among those that carry it, in order of generation: the newest that has
+/// not failed, else the newest. One that isn't usable yet counts: what refers to its predecessor has to change.
+pub fn current(objects: &[&Object]) -> Option<usize> {
+    let usable = objects.iter().rposition(|o| matches!(o.status, Status::Ready | Status::Pending(_)));
+    usable.or_else(|| objects.len().checked_sub(1))
 }
 
 /// Maps with structured keys as lists of pairs, since JSON has only text keys.

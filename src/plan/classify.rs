@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::model::Address;
 use crate::model::desired::Resource;
 use crate::model::kind::Replacement;
-use crate::model::observed::{Object, Status};
+use crate::model::observed::{self, Object, Status};
 use crate::model::plan::{PROTECT, Refusal};
 use crate::model::schema::{Change, Field, Type};
 use crate::model::value::{self, Token};
@@ -183,8 +183,7 @@ impl<'a> Decisions<'a> {
     /// Finds the object that stands at the address, and what an interrupted replacement left.
     fn place(&self, decision: &mut Decision<'a>) {
         let objects = self.world.at(&decision.resource.address);
-        let usable = objects.iter().rposition(|o| !matches!(o.status, Status::Failed(_)));
-        let Some(current) = usable.or_else(|| objects.len().checked_sub(1)) else { return };
+        let Some(current) = observed::current(objects) else { return };
         decision.current = Some(objects[current]);
         decision.leftovers = objects.iter().enumerate().filter(|(i, _)| *i != current).map(|(_, o)| *o).rev().collect();
         decision.moved_from = objects[current].address().filter(|a| **a != decision.resource.address);

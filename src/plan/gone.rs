@@ -105,8 +105,8 @@ impl<'a> Users<'a> {
                 let Some(value) = user.spec.get(&field.name) else { continue };
                 visit_refs(&field.ty, value, &mut |target| match target {
                     Value::String(address) => {
-                        if let Ok(present) = Address::parse(world.present(address)) {
-                            world.at(&present).iter().for_each(|o| add(o, &field.name));
+                        if let Some(object) = world.meant(address) {
+                            add(object, &field.name);
                         }
                     }
                     other => {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::model::environment::DataLoss;
 use crate::model::kind::Recovery;
-use crate::model::observed::Object;
+use crate::model::observed::{Object, Status};
 use crate::model::plan::{Loss, Refusal, Remains};
 use crate::model::types::Duration;
 
@@ -74,7 +74,8 @@ pub(super) fn in_use<'a>(world: &World<'a>, sources: &[Source<'_, 'a>], users: &
     let mut refused = Vec::new();
     for source in sources {
         let data = going(*source).into_iter().filter(|o| holds_data(o));
-        let stays = |user: &&Object| holds_data(user) && !all.contains(&(user.kind.as_str(), user.id.as_str()));
+        let goes = |o: &Object| o.status == Status::Deleting || all.contains(&(o.kind.as_str(), o.id.as_str()));
+        let stays = |user: &&Object| holds_data(user) && !goes(user);
         let named: BTreeSet<String> = data
             .flat_map(|object| users.of(object))
             .map(|u| u.object)

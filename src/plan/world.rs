@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::model::Address;
 use crate::model::kind::{KindDef, Scope};
-use crate::model::observed::{Object, Status};
+use crate::model::observed::{self, Object, Status};
 use crate::model::schema::{Schema, Type};
 
 use super::Inputs;
@@ -72,6 +72,14 @@ impl<'a> World<'a> {
     /// Owned objects at an address, oldest first.
     pub fn at(&self, address: &Address) -> &[&'a Object] {
         self.objects.get(address).map_or(&[], Vec::as_slice)
+    }
+
+    /// The object that an address in a spec as read means.
+    pub fn meant(&self, address: &str) -> Option<&'a Object> {
+        let present = Address::parse(self.present(address)).ok()?;
+        let tagged = |o: &&&Object| o.address().is_some_and(|a| a.as_str() == address);
+        let objects: Vec<&Object> = self.at(&present).iter().filter(tagged).copied().collect();
+        observed::current(&objects).map(|at| objects[at])
     }
 
     /// The generation for a new object at an address.
