@@ -224,6 +224,7 @@ impl System {
             account: "0",
             stacks: &[],
             destroy: false,
+            limits: None,
         })
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::error::Failure;
 use super::pipeline::{Declared, Live, PlanOptions, show_plan};
-use super::run::{Approval, carry_out, permits};
+use super::run::{Approval, OnFailure, carry_out, permits};
 use super::shell::Shell;
 use super::state::locked;
 use super::{Format, Global};
@@ -29,6 +29,9 @@ pub(crate) struct Arguments {
     /// Interrupt service outside of the announced windows, for this reason
     #[arg(long, value_name = "REASON")]
     emergency: Option<String>,
+    /// What follows if a step fails
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    on_failure: OnFailure,
     /// Don't ask
     #[arg(short, long)]
     yes: bool,
@@ -41,7 +44,8 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
     let mut live = Live::connect(declared, shell).await?;
     locked(&mut live, shell, async |live, held| {
         let permits = permits(live, &arguments.allow_data_loss, arguments.emergency.as_deref()).await?;
-        let approval = Approval { yes: arguments.yes, saved: saved.is_some(), permits };
+        let on_failure = arguments.on_failure;
+        let approval = Approval { yes: arguments.yes, saved: saved.is_some(), permits, on_failure };
         live.look_back(shell).await;
         let observed = live.observe(false, global, shell).await;
         let plan = match saved {

@@ -37,7 +37,7 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
         let plan = live.plan(&observed, &PlanOptions { stacks: &arguments.stacks, destroy: true })?;
         show_before(&plan, global, shell);
         let permits = permits(live, &arguments.allow_data_loss, arguments.emergency.as_deref()).await?;
-        let approval = Approval { yes: arguments.yes, saved: false, permits };
+        let approval = Approval { permits, ..Approval::plain(arguments.yes) };
         carry_out(live, &plan, &observed, approval, held, global, shell).await
     })
     .await

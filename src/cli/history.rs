@@ -132,7 +132,8 @@ fn what(history: &History) -> String {
     counts.push((of(&[StepState::Started]), "unknown"));
     counts.push((of(&[StepState::Planned, StepState::Skipped]), "not done"));
     let texts: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
-    if texts.is_empty() { "nothing".to_owned() } else { texts.join(", ") }
+    let done = if texts.is_empty() { "nothing".to_owned() } else { texts.join(", ") };
+    if history.header.undoes.is_some() { format!("rollback: {done}") } else { done }
 }
 
 fn duration(seconds: f64) -> String {
@@ -175,6 +176,8 @@ fn summary_json(entry: &Entry) -> Value {
         "last_at": history.last_at,
         "seconds": seconds(history),
         "outcome": outcome(entry, history).replace(' ', "_"),
+        "emergency": header.emergency,
+        "undoes": header.undoes,
         "steps": {
             "planned": of(StepState::Planned),
             "started": of(StepState::Started),
@@ -208,8 +211,11 @@ fn show_one(entry: &Entry, global: &Global, shell: &Shell) -> Result<u8, Failure
         ("what", what(history)),
         ("outcome", outcome(entry, history).to_owned()),
     ];
+    let more = [("emergency", &header.emergency), ("undoes", &header.undoes)];
+    let more = more.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
+    let lines = lines.into_iter().chain(more);
     let bullet = if global.format == Format::Markdown { "- " } else { "" };
-    let head: String = lines.iter().map(|(name, value)| format!("{bullet}{name:<9}{value}\n")).collect();
+    let head: String = lines.map(|(name, value)| format!("{bullet}{name:<11}{value}\n")).collect();
     shell.data(&format!("{head}\n"));
     table(
         &["began", "took", "step", "address", "object", "ended", "request ids"],

@@ -16,6 +16,7 @@ mod plan;
 mod progress;
 pub mod reference;
 mod report;
+mod rollback;
 mod run;
 mod schema;
 mod shell;

@@ -8,6 +8,7 @@ use super::error::Failure;
 use super::shell::Shell;
 use super::{Format, Global};
 use crate::config::{self, Project};
+use crate::execute::journal::History;
 use crate::execute::journal::resume::{self, Unfinished};
 use crate::execute::lock::Holder;
 use crate::execute::place::Place;
@@ -209,8 +210,7 @@ impl Live {
     /// Looks back at what earlier applies left open. A writer does so under its lock: an apply that still runs looks like
     /// an interrupted one.
     pub async fn look_back(&mut self, shell: &Shell) {
-        // The journal is only an aid: one that can't be read keeps nobody from planning.
-        let histories = self.place.journals().recent(LOOKED_BACK).await.unwrap_or_default();
+        let histories = self.histories().await;
         self.unfinished = resume::unfinished(&histories);
         self.interrupted = histories.first().and_then(resume::interrupted);
         if self.interrupted.is_some()
@@ -221,6 +221,12 @@ impl Live {
                 "note: {who}@{host} is changing this environment since {since}: `{command}`; what is half done may show"
             ));
         }
+    }
+
+    /// The journals of the last applies, the newest first. They are only an aid: what can't be read keeps nobody from
+    /// planning.
+    pub async fn histories(&self) -> Vec<History> {
+        self.place.journals().recent(LOOKED_BACK).await.unwrap_or_default()
     }
 
     /// Reads the record again: under the lock, so that nobody has written another one since.
@@ -235,16 +241,21 @@ impl Live {
 
     /// Reads the cloud. What can't be read is part of the answer.
     pub async fn observe(&self, deep: bool, global: &Global, shell: &Shell) -> Observed {
-        let declared = &self.declared;
-        let spinner = super::progress::spinner(shell, "reading the cloud");
         let options = inventory::Options {
             deep,
             parallelism: usize::from(global.parallelism),
             unsure: self.unfinished.unsure(jiff::Timestamp::now(), self.cloud.lag()),
+            ..inventory::Options::default()
         };
+        self.collect(&self.declared.desired, &options, shell).await
+    }
+
+    /// Reads the cloud for any desired state of the environment.
+    pub async fn collect(&self, desired: &Desired, options: &inventory::Options, shell: &Shell) -> Observed {
+        let spinner = super::progress::spinner(shell, "reading the cloud");
         let record = self.record.record();
-        let (cloud, desired) = (&*self.cloud, &declared.desired);
-        let observed = inventory::collect(cloud, desired, &declared.kinds, record.as_ref(), &options).await;
+        let (cloud, kinds) = (&*self.cloud, &self.declared.kinds);
+        let observed = inventory::collect(cloud, desired, kinds, record.as_ref(), options).await;
         spinner.finish_and_clear();
         let calls: u64 = observed.calls.values().sum();
         tracing::info!(objects = observed.objects.len(), calls, "read the cloud");
@@ -284,6 +295,7 @@ impl Live {
             account: &self.account,
             stacks: options.stacks,
             destroy: options.destroy,
+            limits: None,
         }))
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::progress::took;
+use super::rollback::Undone;
 use super::shell::Shell;
 use super::{Format, Global};
 use crate::execute::{Failure, Report};
@@ -14,8 +15,8 @@ use crate::model::environment::Provider;
 use crate::model::plan::Plan;
 use crate::model::value;
 
-/// Prints the end report: talk on stderr, outputs (or, for programs, all of it) on stdout.
-pub(crate) fn show(report: &Report, plan: &Plan, emergency: Option<&str>, global: &Global, shell: &Shell) {
+/// Tells on stderr how a run ended.
+pub(crate) fn tell(report: &Report, plan: &Plan, emergency: Option<&str>, shell: &Shell) {
     for warning in &report.warnings {
         shell.say(&format!("warning: {warning}"));
     }
@@ -39,15 +40,53 @@ pub(crate) fn show(report: &Report, plan: &Plan, emergency: Option<&str>, global
         shell.say(&format!("emergency, not announced: {reason}"));
     }
     shell.say(&summary(report, plan));
-    if !report.succeeded() {
-        shell.say("Run the same command again: it goes on from what is there.");
+}
+
+/// Prints the end: outputs (or, for programs, all of the report) on stdout, and what became of a rollback.
+pub(crate) fn show(
+    report: &Report,
+    undone: Option<&Undone>,
+    plan: &Plan,
+    emergency: Option<&str>,
+    global: &Global,
+    shell: &Shell,
+) {
+    let outputs = if undone.is_some() { BTreeMap::new() } else { outputs(report) };
+    if let Some(undone) = undone {
+        shell.say(&rolled_back(undone));
     }
-    let outputs = outputs(report);
     if global.format == Format::Json {
-        shell.data(&format!("{:#}\n", as_json(report, plan, emergency, &outputs)));
+        let mut value = as_json(report, plan, emergency, &outputs);
+        if let Some(undone) = undone {
+            value["rollback"] = rollback_json(undone);
+        }
+        shell.data(&format!("{value:#}\n"));
     } else {
         shell.data(&output_lines(&outputs));
     }
+}
+
+/// The last line of a rollback.
+fn rolled_back(undone: &Undone) -> String {
+    let left = undone.plan.held.len();
+    match &undone.report {
+        Some(report) if report.succeeded() && left == 0 => "Rolled back: all is as it was last applied.".to_owned(),
+        Some(report) if report.succeeded() => {
+            format!("Rolled back, but for {left} left as it is: see \"Left as it is\".")
+        }
+        Some(_) | None => "Not wholly rolled back: `saiken plan` shows what differs from the files.".to_owned(),
+    }
+}
+
+fn rollback_json(undone: &Undone) -> Value {
+    let nothing = Report::default();
+    let report = undone.report.as_ref().unwrap_or(&nothing);
+    let mut value = as_json(report, &undone.plan, None, &BTreeMap::new());
+    value["succeeded"] = json!(undone.report.as_ref().is_some_and(Report::succeeded));
+    value["whole"] = json!(undone.is_whole());
+    let left = undone.plan.held.iter().map(|h| json!({"address": h.address, "reason": h.reason}));
+    value["left"] = left.collect();
+    value
 }
 
 const LOCK_LOST: &str = "stopped: the lock of this environment could not be renewed in time and is lost; nothing was called \

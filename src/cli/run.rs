@@ -9,7 +9,8 @@ use super::error::Failure;
 use super::pipeline::Live;
 use super::progress::Progress;
 use super::shell::Shell;
-use super::{FAILED, Global, OK, report};
+use super::{FAILED, Global, OK, report, rollback};
+use crate::execute::journal::resume::Unfinished;
 use crate::execute::journal::{self, Header};
 use crate::execute::lock::Held;
 use crate::execute::{self, Inputs, Report};
@@ -17,6 +18,7 @@ use crate::guard::announcement::{earliest, standing};
 use crate::guard::notice::typed;
 use crate::guard::{self, Permits};
 use crate::model::Address;
+use crate::model::desired::Desired;
 use crate::model::observed::Observed;
 use crate::model::plan::{Impact, Plan};
 
@@ -28,12 +30,24 @@ pub(crate) struct Approval {
     pub saved: bool,
     /// What is allowed beyond what the plan may do by itself.
     pub permits: Permits,
+    /// What follows if a step fails.
+    pub on_failure: OnFailure,
+}
+
+/// What follows if a step fails, and what does not depend on it is done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum OnFailure {
+    /// What was done stays; the same command goes on from there
+    #[default]
+    Stop,
+    /// Back to what was last applied, where no data is at risk
+    Rollback,
 }
 
 impl Approval {
     /// For a plan made just now that takes nothing away.
     pub fn plain(yes: bool) -> Self {
-        Self { yes, saved: false, permits: Permits::default() }
+        Self { yes, saved: false, permits: Permits::default(), on_failure: OnFailure::Stop }
     }
 }
 
@@ -81,62 +95,113 @@ pub(crate) async fn carry_out(
     if !approval.yes && !shell.confirm(&question(plan))? {
         return Err(Failure::new("not applied"));
     }
-    let report = execute(live, plan, observed, &approval, held, global, shell).await?;
-    report::show(&report, plan, approval.permits.emergency.as_deref(), global, shell);
-    Ok(if report.succeeded() && plan.held.is_empty() { OK } else { FAILED })
-}
-
-async fn execute(
-    live: &Live,
-    plan: &Plan,
-    observed: &Observed,
-    approval: &Approval,
-    held: &Arc<dyn Held>,
-    global: &Global,
-    shell: &Shell,
-) -> Result<Report, Failure> {
-    let declared = &live.declared;
-    let header = Header {
-        version: journal::VERSION,
-        apply: uuid::Uuid::now_v7().to_string(),
-        plan: plan.id.clone(),
-        who: format!("{}@{}", user(), host()),
-        command: command(),
-        commit: commit(&declared.root),
-        started_at: now(),
-        emergency: approval.permits.emergency.clone(),
-    };
-    let journal = live
-        .place
-        .journals()
-        .create(header)
-        .await
-        .map_err(|e| Failure::new("the journal can't be written; nothing was done").because(e))?;
-    let (cancel, hard) = (CancellationToken::new(), CancellationToken::new());
-    let progress = Arc::new(Progress::new(shell, plan.steps.len()));
-    let watcher = tokio::spawn(watch_interrupts(cancel.clone(), hard.clone(), Arc::clone(&progress)));
-    let report = execute::run(Inputs {
+    let run = Run {
+        live,
+        desired: &live.declared.desired,
         plan,
-        saved: approval.saved,
-        desired: &declared.desired,
         observed,
         unfinished: &live.unfinished,
-        kinds: &declared.kinds,
-        cloud: Arc::clone(&live.cloud),
-        account: &live.account,
-        journal: Arc::new(journal),
-        record: Arc::clone(&live.record),
-        held: Some(Arc::clone(held)),
+        saved: approval.saved,
         permits: &approval.permits,
-        parallelism: usize::from(global.parallelism),
-        cancel,
-        hard,
-        events: Arc::<Progress>::clone(&progress),
-    })
-    .await;
-    watcher.abort();
-    progress.finish();
-    Ok(report)
+        held,
+        global,
+        shell,
+    };
+    let ran = run.execute().await?;
+    report::tell(&ran.report, plan, approval.permits.emergency.as_deref(), shell);
+    let undone = match approval.on_failure {
+        OnFailure::Rollback if ran.can_be_undone() => Some(rollback::run(&run, &ran).await),
+        OnFailure::Rollback | OnFailure::Stop => None,
+    };
+    if !ran.report.succeeded() && undone.is_none() {
+        shell.say("Run the same command again: it goes on from what is there.");
+    }
+    report::show(&ran.report, undone.as_ref(), plan, approval.permits.emergency.as_deref(), global, shell);
+    Ok(if ran.report.succeeded() && plan.held.is_empty() { OK } else { FAILED })
+}
+
+/// Everything that carrying out a plan needs.
+#[derive(Clone, Copy)]
+pub(super) struct Run<'a> {
+    pub live: &'a Live,
+    pub desired: &'a Desired,
+    pub plan: &'a Plan,
+    pub observed: &'a Observed,
+    pub unfinished: &'a Unfinished,
+    pub saved: bool,
+    pub permits: &'a Permits,
+    pub held: &'a Arc<dyn Held>,
+    pub global: &'a Global,
+    pub shell: &'a Shell,
+}
+
+/// How it went.
+pub(super) struct Ran {
+    /// Id of the apply.
+    pub apply: String,
+    pub report: Report,
+    /// The user wanted it to stop.
+    pub cancelled: bool,
+}
+
+impl Ran {
+    /// Whether a step failed, and it is ours to do something about it.
+    fn can_be_undone(&self) -> bool {
+        !self.report.failed.is_empty() && !self.report.lock_lost && !self.cancelled
+    }
+}
+
+impl Run<'_> {
+    /// Journal, steps, progress.
+    ///
+    /// # Errors
+    /// If the journal can't be written; then nothing was done.
+    pub async fn execute(&self) -> Result<Ran, Failure> {
+        let live = self.live;
+        let apply = uuid::Uuid::now_v7().to_string();
+        let header = Header {
+            version: journal::VERSION,
+            apply: apply.clone(),
+            plan: self.plan.id.clone(),
+            who: format!("{}@{}", user(), host()),
+            command: command(),
+            commit: commit(&live.declared.root),
+            started_at: now(),
+            emergency: self.permits.emergency.clone(),
+            undoes: self.plan.undoes.clone(),
+        };
+        let journal = live
+            .place
+            .journals()
+            .create(header)
+            .await
+            .map_err(|e| Failure::new("the journal can't be written; nothing was done").because(e))?;
+        let (cancel, hard) = (CancellationToken::new(), CancellationToken::new());
+        let progress = Arc::new(Progress::new(self.shell, self.plan.steps.len()));
+        let watcher = tokio::spawn(watch_interrupts(cancel.clone(), hard.clone(), Arc::clone(&progress)));
+        let report = execute::run(Inputs {
+            plan: self.plan,
+            saved: self.saved,
+            desired: self.desired,
+            observed: self.observed,
+            unfinished: self.unfinished,
+            kinds: &live.declared.kinds,
+            cloud: Arc::clone(&live.cloud),
+            account: &live.account,
+            journal: Arc::new(journal),
+            record: Arc::clone(&live.record),
+            held: Some(Arc::clone(self.held)),
+            permits: self.permits,
+            parallelism: usize::from(self.global.parallelism),
+            cancel: cancel.clone(),
+            hard,
+            events: Arc::<Progress>::clone(&progress),
+        })
+        .await;
+        watcher.abort();
+        progress.finish();
+        Ok(Ran { apply, report, cancelled: cancel.is_cancelled() })
+    }
 }
 
 fn check_refused(plan: &Plan) -> Result<(), Failure> {

@@ -103,7 +103,10 @@ pub async fn run(inputs: Inputs<'_>) -> Report {
                 report.warnings.push(format!("nothing was done: {error}"));
             }
         }
-        inputs.record.refresh(inputs.plan, inputs.desired, inputs.observed);
+        // What an apply is taken back to is only what it touched: of the rest it says nothing.
+        if inputs.plan.undoes.is_none() {
+            inputs.record.refresh(inputs.plan, inputs.desired, inputs.observed);
+        }
     }
     report.lock_lost = inputs.lock_lost();
     let end = Event::End { outcome: outcome(&report) };

@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 use super::place::Shared;
 use super::spec::{Secrets, drop_sensitive};
 use crate::model::Address;
-use crate::model::desired::Desired;
+use crate::model::desired::{Desired, Resource};
 use crate::model::kind::KindDef;
 use crate::model::observed::{self, Object, Observed, Status};
 use crate::model::plan::Plan;
-use crate::model::record::{Applied, Record};
+use crate::model::record::{Applied, Declared, Record};
 use crate::model::storage::{Condition, Storage, StorageError, Stored, Version};
 
 /// Name of the file.
@@ -155,11 +155,19 @@ impl RecordStore {
     }
 
     /// Notes what was applied. References of the object must be addresses already.
-    pub(super) fn put(&self, address: &Address, kind: &KindDef, object: &Object, secrets: &Secrets) {
+    pub(super) fn put(
+        &self,
+        address: &Address,
+        kind: &KindDef,
+        object: &Object,
+        resource: Option<&Resource>,
+        secrets: &Secrets,
+    ) {
         let mut spec = object.spec.clone();
         drop_sensitive(&kind.schema, &mut spec);
         secrets.hide_in(&mut spec);
-        let applied = Applied { kind: object.kind.clone(), id: object.id.clone(), spec };
+        let declared = resource.map(|resource| declared(resource, secrets));
+        let applied = Applied { kind: object.kind.clone(), id: object.id.clone(), spec, declared };
         let mut inner = self.lock();
         if inner.record.applied.get(address) != Some(&applied) {
             inner.record.applied.insert(address.clone(), applied);
@@ -264,7 +272,7 @@ impl RecordStore {
         for (address, resource) in desired.resources.iter().filter(|(a, _)| quiet(a)) {
             let object = there.get(address).and_then(|list| Some(list[observed::current(list)?]));
             if let Some(object) = object.filter(|o| o.status == Status::Ready && o.kind == resource.kind.name) {
-                self.put(address, &resource.kind, object, &secrets);
+                self.put(address, &resource.kind, object, Some(resource), &secrets);
             }
         }
         let unread: BTreeSet<&str> = observed.unobserved.keys().map(|(kind, _)| kind.as_str()).collect();
@@ -280,6 +288,26 @@ impl RecordStore {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the files ask for, without secrets.
+fn declared(resource: &Resource, secrets: &Secrets) -> Declared {
+    let mut spec = resource.spec.clone();
+    drop_sensitive(&resource.kind.schema, &mut spec);
+    secrets.hide_in(&mut spec);
+    let whole = |name: &String| spec.get(name) == resource.spec.get(name);
+    let names = resource.spec.as_object().into_iter().flat_map(|map| map.keys());
+    let hidden: BTreeSet<String> = names.filter(|name| !whole(name)).cloned().collect();
+    if let Some(map) = spec.as_object_mut() {
+        map.retain(|name, _| !hidden.contains(name));
+    }
+    Declared {
+        region: resource.region.clone(),
+        spec,
+        references: resource.references.clone(),
+        lifecycle: resource.lifecycle.clone(),
+        hidden,
     }
 }
 

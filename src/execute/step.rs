@@ -217,7 +217,8 @@ impl<'a> Runner<'a> {
 
     fn note(&self, action: &Action, object: &Object) {
         if let Some(kind) = self.inputs.kinds.get(&object.kind) {
-            self.inputs.record.put(&action.address, kind, object, &self.secrets);
+            let declared = self.inputs.desired.resources.get(&action.address);
+            self.inputs.record.put(&action.address, kind, object, declared, &self.secrets);
         }
     }
 

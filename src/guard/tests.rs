@@ -80,6 +80,7 @@ fn plan(actions: Vec<Action>) -> Plan {
         account: "1".into(),
         stacks: Vec::new(),
         destroy: false,
+        undoes: None,
         steps: Vec::new(),
         interrupted: None,
         drift: Vec::new(),

@@ -9,7 +9,7 @@ use crate::model::Address;
 use crate::model::desired::Desired;
 use crate::model::environment::Environment;
 use crate::model::kind::{KindDef, Kinds, Scope};
-use crate::model::observed::{self, Lookup, Object, Unsure};
+use crate::model::observed::{self, Lookup, Object, Standing, Unsure};
 use crate::model::record::Record;
 use crate::model::schema::Type;
 
@@ -166,6 +166,7 @@ pub(super) fn build(
     environment: &Environment,
     kinds: &Kinds,
     adopt: &HashSet<String>,
+    standing: &Standing,
 ) -> Vec<Object> {
     let mut seen: HashSet<(String, String)> = HashSet::new();
     objects.retain(|o| {
@@ -184,7 +185,7 @@ pub(super) fn build(
             object.owner = None;
         }
     }
-    let names = names(&objects);
+    let names = names(&objects, standing);
     for object in &mut objects {
         let Some(kind) = kinds.get(&object.kind) else { continue };
         map_to_addresses(kind, &mut object.spec, &names);
@@ -198,9 +199,9 @@ pub(super) fn build(
 type Names = HashMap<(String, String), Address>;
 
 /// Ids and other identifiers of the current object at each address.
-fn names(objects: &[Object]) -> Names {
+fn names(objects: &[Object], standing: &Standing) -> Names {
     let mut names = HashMap::new();
-    for (address, there) in observed::by_address(objects) {
+    for (address, there) in observed::by_address(objects, standing) {
         let Some(at) = observed::current(&there) else { continue };
         for text in std::iter::once(&there[at].id).chain(&there[at].identifiers) {
             names.insert((there[at].kind.clone(), text.clone()), address.clone());

@@ -9,7 +9,7 @@ use super::builder::{self, Batch};
 use crate::model::cloud::{ApiError, Cloud, ReadRequest};
 use crate::model::desired::Desired;
 use crate::model::kind::Kinds;
-use crate::model::observed::{Object, Observed, Unsure};
+use crate::model::observed::{Object, Observed, Standing, Unsure};
 use crate::model::record::Record;
 
 /// How to read.
@@ -22,6 +22,8 @@ pub struct Options {
     /// Objects that an interrupted apply may have made a moment ago: as long as they are not seen, their kinds are read
     /// again, up to the cloud's [`crate::model::cloud::Lag`].
     pub unsure: Vec<Unsure>,
+    /// Objects that stand at their addresses although there may be newer ones.
+    pub standing: Standing,
 }
 
 /// Reads everything that a plan needs. A failed read is recorded, never guessed.
@@ -83,7 +85,8 @@ pub async fn collect(
         let again = stream::iter(late).map(read).buffer_unordered(at_once).collect().await;
         take(again, &mut objects, &mut observed);
     }
-    observed.objects = builder::build(objects, environment, kinds, &adopt);
+    observed.objects = builder::build(objects, environment, kinds, &adopt, &options.standing);
+    observed.standing.clone_from(&options.standing);
     observed.calls = cloud.calls();
     observed
 }

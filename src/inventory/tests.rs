@@ -230,7 +230,7 @@ fn desired(resources: &[(&str, &str, Value)]) -> Desired {
 }
 
 fn read(cloud: &Memory, desired: &Desired, parallelism: usize) -> Observed {
-    let options = Options { deep: false, parallelism, unsure: Vec::new() };
+    let options = Options { deep: false, parallelism, unsure: Vec::new(), ..Options::default() };
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(collect(
         cloud,
         desired,
@@ -375,7 +375,8 @@ fn what_was_just_made_and_is_not_listed_yet_is_read_by_its_id_and_what_is_gone_c
         ..Memory::default()
     };
     let wanted = desired(&[("s/main", "net", json!({})), ("s/other", "net", json!({}))]);
-    let applied = |kind: &str, id: &str| Applied { kind: kind.to_owned(), id: id.to_owned(), spec: json!({}) };
+    let applied =
+        |kind: &str, id: &str| Applied { kind: kind.to_owned(), id: id.to_owned(), spec: json!({}), declared: None };
     let record = Record {
         applied: BTreeMap::from([
             (a("s/main"), applied("net", "n-1")),
@@ -383,7 +384,7 @@ fn what_was_just_made_and_is_not_listed_yet_is_read_by_its_id_and_what_is_gone_c
             (a("s/gone"), applied("server", "i-9")),
         ]),
     };
-    let options = Options { deep: false, parallelism: 1, unsure: Vec::new() };
+    let options = Options { deep: false, parallelism: 1, unsure: Vec::new(), ..Options::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let observed = runtime.block_on(collect(&cloud, &wanted, &kinds(), Some(&record), &options));
     assert_eq!(observed.objects.iter().map(|o| o.id.as_str()).collect::<Vec<_>>(), ["n-1", "n-2"]);

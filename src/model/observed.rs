@@ -115,17 +115,31 @@ pub struct Observed {
     /// API calls made, by `service:Operation`.
     #[serde(default)]
     pub calls: BTreeMap<String, u64>,
+    /// Objects that stand at their addresses although there are newer ones; none but where an apply is taken back.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub standing: Standing,
 }
 
 impl Observed {
-    /// Objects by the address that their tags name, in order of generation. Those being deleted are left out.
+    /// Objects by the address that their tags name, in [`order`]. Those being deleted are left out.
     pub fn by_address(&self) -> HashMap<&Address, Vec<&Object>> {
-        by_address(&self.objects)
+        by_address(&self.objects, &self.standing)
     }
 }
 
-/// Objects by the address that their tags name, in order of generation. Those being deleted are left out.
-pub fn by_address(objects: &[Object]) -> HashMap<&Address, Vec<&Object>> {
+/// Ids of objects that are to stand at their addresses, whatever newer ones are there.
+pub type Standing = BTreeMap<Address, String>;
+
+/// Sorts objects of one address: by generation, and last the one that is to stand there.
+pub fn order(objects: &mut [&Object], standing: &Standing) {
+    objects.sort_by_key(|o| {
+        let stands = o.address().and_then(|a| standing.get(a)).is_some_and(|id| *id == o.id);
+        (stands, o.generation(), &o.id)
+    });
+}
+
+/// Objects by the address that their tags name, in [`order`]. Those being deleted are left out.
+pub fn by_address<'o>(objects: &'o [Object], standing: &Standing) -> HashMap<&'o Address, Vec<&'o Object>> {
     let mut map: HashMap<&Address, Vec<&Object>> = HashMap::with_capacity(objects.len());
     for object in objects.iter().filter(|o| o.status != Status::Deleting) {
         if let Some(address) = object.address() {
@@ -133,13 +147,13 @@ pub fn by_address(objects: &[Object]) -> HashMap<&Address, Vec<&Object>> {
         }
     }
     for list in map.values_mut() {
-        list.sort_by_key(|o| (o.generation(), &o.id));
+        order(list, standing);
     }
     map
 }
 
-/// The place of the object that an address means among those that carry it, in order of generation: the newest that has
-/// not failed, else the newest. One that isn't usable yet counts: what refers to its predecessor has to change.
+/// The place of the object that an address means among those that carry it, in [`order`]: the last, so the newest, that has
+/// not failed, else the last. One that isn't usable yet counts: what refers to its predecessor has to change.
 pub fn current(objects: &[&Object]) -> Option<usize> {
     let usable = objects.iter().rposition(|o| matches!(o.status, Status::Ready | Status::Pending(_)));
     usable.or_else(|| objects.len().checked_sub(1))

@@ -337,6 +337,9 @@ pub struct Plan {
     pub stacks: Vec<String>,
     /// Whether it takes everything down.
     pub destroy: bool,
+    /// Id of the failed apply that it takes back, if that is what it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<String>,
     /// What will happen, ordered by address.
     pub actions: Vec<Action>,
     /// How: in an order that respects every reference.

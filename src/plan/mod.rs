@@ -10,6 +10,7 @@
 //! | `guards` | what data goes, and what must not go: protected objects, keys in use |
 //! | `drift` | what was changed outside, and who caused a difference |
 //! | `interrupted` | what an interrupted apply has left |
+//! | `rollback` | what brings back what was last applied, after a failed apply |
 //! | `report` | the actions as the plan shows them: reason, impact, changes |
 //! | `order` | the steps |
 //! | `mask` | that no secret is in any of it |
@@ -25,6 +26,7 @@ mod mask;
 mod order;
 mod report;
 mod resolve;
+pub mod rollback;
 mod world;
 
 #[cfg(test)]
@@ -46,6 +48,7 @@ use crate::model::value;
 use classify::{Decisions, Verdict};
 use gone::{Gone, Users};
 use order::Source;
+use rollback::Limits;
 use world::World;
 
 /// All that a plan is made from.
@@ -73,6 +76,8 @@ pub struct Inputs<'a> {
     pub stacks: &'a [String],
     /// Take everything (in those stacks) down.
     pub destroy: bool,
+    /// What a plan that takes an apply back is limited to.
+    pub limits: Option<&'a Limits>,
 }
 
 /// Makes a plan.
@@ -94,6 +99,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         .iter()
         .map(|(before, now)| ((*now).clone(), format!("objects carry both {before} and {now}")))
         .collect();
+    forced.extend(inputs.limits.iter().flat_map(|l| l.left.clone()));
     let mut users: Option<Users<'_>> = None;
     let decisions = loop {
         let decisions = classify::decide(&world, &resources, &forced);
@@ -220,6 +226,7 @@ fn assemble<'a>(
         account: inputs.account.to_owned(),
         stacks: inputs.stacks.to_vec(),
         destroy: inputs.destroy,
+        undoes: inputs.limits.map(|l| l.apply.clone()),
         outputs: outputs(world, &decisions, &secrets),
         interrupted: interrupted::found(world, &decisions),
         actions,

@@ -55,7 +55,7 @@ impl<'a> World<'a> {
         }
         world.deleting.sort_by(|a, b| (a.address(), &a.id).cmp(&(b.address(), &b.id)));
         for list in world.objects.values_mut() {
-            list.sort_by(|a, b| a.generation().cmp(&b.generation()).then_with(|| a.id.cmp(&b.id)));
+            observed::order(list, &inputs.observed.standing);
         }
         world
     }
@@ -87,10 +87,11 @@ impl<'a> World<'a> {
         self.highest.get(address).map_or(1, |g| g + 1)
     }
 
-    /// Whether a stack is part of this plan.
+    /// Whether an address is part of this plan.
     pub fn selected(&self, address: &Address) -> bool {
         let stacks = self.inputs.stacks;
-        stacks.is_empty() || stacks.iter().any(|s| s == address.stack())
+        let limited = self.inputs.limits.is_some_and(|l| !l.only.contains(address));
+        !limited && (stacks.is_empty() || stacks.iter().any(|s| s == address.stack()))
     }
 
     /// Why a kind is not known in a region, if so.

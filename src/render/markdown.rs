@@ -146,7 +146,7 @@ fn held(out: &mut String, plan: &Plan) {
     if plan.held.is_empty() {
         return;
     }
-    out.push_str("\n### Held\n\n");
+    let _ = writeln!(out, "\n### {}\n", view::held_heading(plan));
     for held in &plan.held {
         let _ = writeln!(out, "- {}: {}", escape(held.address.as_str()), escape(&held.reason));
     }

@@ -58,6 +58,7 @@ fn sample() -> Plan {
         account: "1".into(),
         stacks: Vec::new(),
         destroy: false,
+        undoes: None,
         actions: vec![
             action("network/app", ActionKind::Create, "not there yet", created),
             gone,

@@ -209,7 +209,7 @@ impl Page {
         if plan.held.is_empty() {
             return;
         }
-        self.line("\nHeld", bold());
+        self.line(&format!("\n{}", view::held_heading(plan)), bold());
         for held in &plan.held {
             self.plain(&format!("  {}  {}", held.kind, held.address));
             self.wrapped("      ", &held.reason);

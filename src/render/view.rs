@@ -40,11 +40,17 @@ pub(super) fn interrupted(told: &Interrupted) -> String {
 }
 
 /// The label of a simulated cloud, with a space before it.
-pub(super) fn label(plan: &Plan) -> &'static str {
+pub(super) fn label(plan: &Plan) -> String {
+    let undoes = plan.undoes.as_ref().map_or_else(String::new, |apply| format!(", rolling back apply {apply}"));
     match plan.provider {
-        Provider::Aws => "",
-        Provider::Simulated => " (simulated cloud)",
+        Provider::Aws => undoes,
+        Provider::Simulated => format!(" (simulated cloud){undoes}"),
     }
+}
+
+/// The heading of what is not planned.
+pub(super) fn held_heading(plan: &Plan) -> &'static str {
+    if plan.undoes.is_some() { "Left as it is" } else { "Held" }
 }
 
 /// A value on one line, for people.
@@ -147,6 +153,8 @@ pub(super) fn counts(plan: &Plan) -> String {
         let resources = if s.unchanged == 1 { "resource is" } else { "resources are" };
         if plan.destroy {
             "No changes. Nothing is left to take down.".to_owned()
+        } else if plan.undoes.is_some() {
+            "Nothing to roll back.".to_owned()
         } else {
             format!("No changes. {} {resources} as declared.", s.unchanged)
         }
@@ -163,7 +171,10 @@ pub(super) fn counts(plan: &Plan) -> String {
         text + "."
     };
     if s.held > 0 {
-        text.push_str(&format!(" {} held.", s.held));
+        text.push_str(&match plan.undoes {
+            Some(_) => format!(" {} left as it is.", s.held),
+            None => format!(" {} held.", s.held),
+        });
     }
     if !plan.refused.is_empty() {
         text.push_str(" It can't be applied: see \"Refused\".");

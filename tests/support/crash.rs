@@ -224,8 +224,12 @@ impl Bench {
         record: &RecordStore,
         unfinished: &Unfinished,
     ) -> Observed {
-        let options =
-            Options { deep: true, parallelism: 8, unsure: unfinished.unsure(jiff::Timestamp::now(), cloud.lag()) };
+        let options = Options {
+            deep: true,
+            parallelism: 8,
+            unsure: unfinished.unsure(jiff::Timestamp::now(), cloud.lag()),
+            ..Options::default()
+        };
         let observed = inventory::collect(cloud, desired, &self.kinds, record.record().as_ref(), &options).await;
         assert!(observed.unobserved.is_empty(), "{:#?}", observed.unobserved);
         observed

@@ -226,7 +226,7 @@ impl Runner {
 
     /// Reads the cloud, every field.
     pub fn observe(&self, desired: &Desired) -> Observed {
-        let options = Options { deep: true, parallelism: 8, unsure: Vec::new() };
+        let options = Options { deep: true, parallelism: 8, unsure: Vec::new(), ..Options::default() };
         let observed = self.runtime.block_on(inventory::collect(&*self.cloud, desired, &self.kinds, None, &options));
         assert!(observed.unobserved.is_empty(), "{:#?}", observed.unobserved);
         observed
@@ -240,7 +240,7 @@ impl Runner {
     /// Reads the cloud as a plan does, with the number of calls by operation.
     pub fn observe_and_count(&self, desired: &Desired) -> (Observed, BTreeMap<String, u64>) {
         let before = self.cloud.calls();
-        let options = Options { deep: false, parallelism: 16, unsure: Vec::new() };
+        let options = Options { deep: false, parallelism: 16, unsure: Vec::new(), ..Options::default() };
         let observed = self.runtime.block_on(inventory::collect(&*self.cloud, desired, &self.kinds, None, &options));
         assert!(observed.unobserved.is_empty(), "{:#?}", observed.unobserved);
         let mut calls = self.cloud.calls();
@@ -353,6 +353,7 @@ pub fn plan_of(kinds: &Kinds, desired: &Desired, observed: &Observed, record: Op
         account: "123456789012",
         stacks: &[],
         destroy,
+        limits: None,
     })
 }
 
@@ -375,6 +376,7 @@ pub async fn execute(
         commit: None,
         started_at: text("2026-11-23T00:00:00Z"),
         emergency: None,
+        undoes: None,
     };
     // Whatever the plan loses is meant.
     let data_loss = plan.losses.iter().map(|l| l.address.clone()).collect();

@@ -96,7 +96,7 @@ impl Project {
     pub fn observe(&self) -> Observed {
         let (_, desired) = self.desired();
         let cloud = self.cloud();
-        let options = inventory::Options { deep: false, parallelism: 16, unsure: Vec::new() };
+        let options = inventory::Options { deep: false, parallelism: 16, unsure: Vec::new(), ..Default::default() };
         let record = RecordStore::open(&self.state()).0.record();
         self.runtime.block_on(inventory::collect(&*cloud, &desired, &self.kinds, record.as_ref(), &options))
     }
@@ -124,6 +124,7 @@ impl Project {
             account: "000000000000",
             stacks: &stacks,
             destroy,
+            limits: None,
         })
     }
 
@@ -151,6 +152,7 @@ impl Project {
             commit: None,
             started_at: text("2026-11-23T00:00:00Z"),
             emergency: None,
+            undoes: None,
         };
         let journal = Journal::create(&self.state(), header).unwrap();
         let (record, _) = RecordStore::open(&self.state());

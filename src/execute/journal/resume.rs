@@ -150,6 +150,7 @@ mod tests {
             commit: None,
             started_at: text(),
             emergency: None,
+            undoes: None,
         });
         events.iter().for_each(|e| history.apply(e).unwrap());
         history

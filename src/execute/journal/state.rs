@@ -34,6 +34,9 @@ pub struct Header {
     /// Why service was interrupted without announcement (`--emergency`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emergency: Option<String>,
+    /// Id of the failed apply that this one takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<String>,
 }
 
 /// How an apply ended.
@@ -372,6 +375,7 @@ mod tests {
             commit: None,
             started_at: text(),
             emergency: None,
+            undoes: None,
         };
         let mut history = History::new(header);
         history.apply(&planned(0)).unwrap();

@@ -302,6 +302,7 @@ impl Scene {
             account: "1".into(),
             stacks: vec![],
             destroy: false,
+            undoes: None,
             actions: vec![],
             steps: vec![],
             interrupted: None,
@@ -433,5 +434,6 @@ pub(super) fn header(apply: &str) -> Header {
         commit: None,
         started_at: "2026-01-01T00:00:00Z".into(),
         emergency: None,
+        undoes: None,
     }
 }

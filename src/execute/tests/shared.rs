@@ -149,7 +149,7 @@ async fn changed(place: &Place, id: &str) -> record::RecordStore {
     let scene = Scene::new();
     let net = scene.kinds.get("net").unwrap();
     let object = object("net", "s/a", id, json!({"cidr": "10.0.0.0/16"}));
-    store.put(&address("s/a"), net, &object, &crate::execute::spec::Secrets::default());
+    store.put(&address("s/a"), net, &object, None, &crate::execute::spec::Secrets::default());
     store
 }
 

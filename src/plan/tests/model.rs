@@ -115,6 +115,7 @@ impl World {
             account: "1",
             stacks: &self.stacks,
             destroy: self.destroy,
+            limits: None,
         })
     }
 
@@ -227,7 +228,10 @@ impl World {
     /// Takes what is there as last applied.
     pub fn remember(&mut self) {
         let applied = self.observed.objects.iter().filter_map(|o| {
-            Some((o.address()?.clone(), Applied { kind: o.kind.clone(), id: o.id.clone(), spec: o.spec.clone() }))
+            Some((
+                o.address()?.clone(),
+                Applied { kind: o.kind.clone(), id: o.id.clone(), spec: o.spec.clone(), declared: None },
+            ))
         });
         self.record = Some(Record { applied: applied.collect() });
     }

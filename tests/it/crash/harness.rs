@@ -283,6 +283,7 @@ impl System {
             deep: false,
             parallelism: self.parallelism,
             unsure: unfinished.unsure(jiff::Timestamp::UNIX_EPOCH, cloud.lag()),
+            ..inventory::Options::default()
         };
         let known = record.record();
         let observed = inventory::collect(&*cloud, &self.desired, &self.kinds, known.as_ref(), &options).await;
@@ -298,6 +299,7 @@ impl System {
             account: "000000000000",
             stacks: &[],
             destroy,
+            limits: None,
         });
         if plan.steps.is_empty() {
             return (plan, Report::default());
@@ -311,6 +313,7 @@ impl System {
             commit: None,
             started_at: "2026-11-23T00:00:00Z".to_owned(),
             emergency: None,
+            undoes: None,
         };
         let journal = self.place.journals().create(header).await.unwrap();
         let report = execute::run(Inputs {

@@ -22,7 +22,8 @@ fn calls_of_an_empty_plan_do_not_grow_with_the_number_of_objects() {
         project.apply(&[], false);
         let (_, desired) = project.desired();
         let cloud = project.cloud();
-        let options = saiken::inventory::Options { deep: false, parallelism: 16, unsure: Vec::new() };
+        let options =
+            saiken::inventory::Options { deep: false, parallelism: 16, unsure: Vec::new(), ..Default::default() };
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let observed = runtime.block_on(saiken::inventory::collect(&*cloud, &desired, &project.kinds, None, &options));
         assert_eq!(observed.objects.len(), count + 1);
