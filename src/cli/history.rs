@@ -1,6 +1,6 @@
 //! `saiken history`
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use comfy_table::{ContentArrangement, Table, presets};
 use futures::StreamExt as _;
 use serde_json::{Value, json};
@@ -19,13 +19,23 @@ const SHORT: usize = 8;
 
 /// Show what was applied: who, when, from which commit, what, how long, and how it ended
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
-    /// The steps of one apply: its id, or the beginning of it
-    #[arg(value_name = "ID")]
-    id: Option<String>,
+    #[command(subcommand)]
+    what: Option<What>,
     /// How many applies, the newest first
     #[arg(short = 'n', long = "number", value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     number: u32,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Show the steps of one apply, with times, objects, request ids and errors
+    Show {
+        /// Its id, or the beginning of it
+        #[arg(value_name = "ID")]
+        id: String,
+    },
 }
 
 /// An apply, or why its journal can't be read.
@@ -41,7 +51,7 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
     let place = state::place(&root, &environment).await;
     let journals = place.journals();
     let ids = journals.ids().await.map_err(|e| Failure::new("the journals can't be read").because(e))?;
-    if let Some(prefix) = &arguments.id {
+    if let Some(What::Show { id: prefix }) = &arguments.what {
         let id = named(prefix, &ids)?;
         let newest = ids.last() == Some(&id);
         let entry = read(&journals, id, newest, &place).await;
@@ -213,9 +223,10 @@ fn show_one(entry: &Entry, global: &Global, shell: &Shell) -> Result<u8, Failure
     ];
     let more = [("emergency", &header.emergency), ("undoes", &header.undoes)];
     let more = more.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
-    let lines = lines.into_iter().chain(more);
+    let lines: Vec<(&str, String)> = lines.into_iter().chain(more).collect();
+    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 2;
     let bullet = if global.format == Format::Markdown { "- " } else { "" };
-    let head: String = lines.map(|(name, value)| format!("{bullet}{name:<11}{value}\n")).collect();
+    let head: String = lines.iter().map(|(name, value)| format!("{bullet}{name:<width$}{value}\n")).collect();
     shell.data(&format!("{head}\n"));
     table(
         &["began", "took", "step", "address", "object", "ended", "request ids"],

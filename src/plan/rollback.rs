@@ -69,7 +69,7 @@ pub fn goal(declared: &Desired, kinds: &Kinds, before: Option<&Record>, failed: 
                 goal.standing.insert(action.address.clone(), id);
                 goal.desired.resources.insert(action.address.clone(), resource);
                 if action.action == ActionKind::Delete && action.data_bearing {
-                    let why = "its data is gone with it, and comes back from a recovery point only";
+                    let why = "its data is gone with it: a new one would be empty";
                     goal.limits.left.insert(action.address.clone(), why.to_owned());
                 }
             }
@@ -118,10 +118,10 @@ impl Goal {
         for action in &mut plan.actions {
             action.reason = match action.action {
                 ActionKind::Create => "it was there before the failed apply",
-                ActionKind::Update => "as it was before the failed apply",
-                ActionKind::Replace => "as it was before the failed apply; that can't be done in place",
-                ActionKind::Delete => "made by the failed apply",
-                ActionKind::Adopt | ActionKind::Forget => "taken over by the failed apply",
+                ActionKind::Update => "it was so before the failed apply",
+                ActionKind::Replace => "it was so before the failed apply, and can't be changed in place",
+                ActionKind::Delete => "the failed apply made it",
+                ActionKind::Adopt | ActionKind::Forget => "the failed apply took it over",
             }
             .to_owned();
             for change in &mut action.changes {

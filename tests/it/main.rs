@@ -4,7 +4,7 @@
 mod aws;
 mod cli;
 mod crash;
-mod engine;
+pub mod engine;
 mod language;
 mod layers;
 

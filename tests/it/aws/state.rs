@@ -142,7 +142,7 @@ fn any_machine_sees_what_another_has_applied_and_its_record_and_takes_over() {
     let all = second.run_with(&["history", "--format", "json"], &variables).code(0).json();
     assert_eq!(all["applies"][0]["outcome"], "succeeded");
     let id = all["applies"][0]["id"].as_str().unwrap();
-    let detail = second.run_with(&["history", id, "--format", "json"], &variables).code(0).json();
+    let detail = second.run_with(&["history", "show", id, "--format", "json"], &variables).code(0).json();
     let ids = detail["steps"][0]["request_ids"].as_array().unwrap();
     assert!(!ids.is_empty(), "the ids of the calls that write are kept: {detail:#}");
 

@@ -33,17 +33,17 @@ fn history_lists_applies_the_newest_first_and_shows_the_steps_of_one() {
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].contains("outcome") && lines[1].contains("2 delete") && lines[2].contains("2 create"), "{text}");
     let id = lines[2].split_whitespace().next().unwrap();
-    let steps = s.run(&["history", id]).code(0).out;
+    let steps = s.run(&["history", "show", id]).code(0).out;
     assert!(steps.contains("command  saiken apply --yes\n") && steps.contains("outcome  succeeded\n"), "{steps}");
     let step = steps.lines().find(|l| l.contains("s/main")).unwrap();
     assert!(step.contains("create") && step.contains("vpc-") && step.contains("done"), "{steps}");
-    let markdown = s.run(&["history", id, "--format", "markdown"]).code(0).out;
+    let markdown = s.run(&["history", "show", id, "--format", "markdown"]).code(0).out;
     assert!(markdown.contains("| s/main"), "{markdown}");
-    let json = s.run(&["history", id, "--format", "json"]).code(0).json();
+    let json = s.run(&["history", "show", id, "--format", "json"]).code(0).json();
     assert_eq!(json["steps"][0]["address"], "s/main");
     assert!(json["steps"][0]["started_at"].as_str().is_some_and(|t| t.ends_with('Z')), "{json:#}");
 
-    let wrong = s.run(&["history", "zzz"]).code(64);
+    let wrong = s.run(&["history", "show", "zzz"]).code(64);
     assert_eq!(wrong.err, "error: no apply has an id that begins with `zzz`\n  help: `saiken history` lists them\n");
 }
 
@@ -57,7 +57,7 @@ fn history_shows_why_a_step_failed_and_works_while_the_stacks_have_errors() {
     let all = s.run(&["history", "--format", "json"]).code(0).json();
     assert_eq!(all["applies"][0]["outcome"], "failed");
     let id = all["applies"][0]["id"].as_str().unwrap().to_owned();
-    let text = s.run(&["history", &id]).code(0).out;
+    let text = s.run(&["history", "show", &id]).code(0).out;
     assert!(text.contains("\ns/app: ") && text.contains("failed"), "{text}");
 }
 
@@ -146,7 +146,7 @@ fn processes_that_race_for_the_lock_never_write_at_the_same_time() {
     let all = s.run(&["history", "-n", "1000", "--format", "json"]).code(0).json();
     let mut spans: Vec<(String, String)> = Vec::new();
     for apply in all["applies"].as_array().unwrap() {
-        let detail = s.run(&["history", apply["id"].as_str().unwrap(), "--format", "json"]).code(0).json();
+        let detail = s.run(&["history", "show", apply["id"].as_str().unwrap(), "--format", "json"]).code(0).json();
         let first = detail["steps"][0]["started_at"].as_str().unwrap().to_owned();
         spans.push((first, apply["last_at"].as_str().unwrap().to_owned()));
     }

@@ -4,6 +4,7 @@ mod documentation;
 mod flow;
 mod guards;
 mod history;
+mod rollback;
 mod simulate;
 mod simulated_page;
 mod stop;

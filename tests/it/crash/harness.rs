@@ -12,9 +12,10 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use saiken::execute::journal::resume;
+use saiken::execute::journal::resume::{self, Unfinished};
 use saiken::execute::journal::{Header, History, VERSION};
 use saiken::execute::place::{Place, Shared};
+use saiken::execute::record::RecordStore;
 use saiken::execute::{self, Counts, Events, Inputs, Report, StepError, StepView};
 use saiken::guard::Permits;
 use saiken::model::Address;
@@ -23,9 +24,10 @@ use saiken::model::cloud::{
     UpdateRequest, Watch,
 };
 use saiken::model::desired::Desired;
-use saiken::model::kind::Kinds;
-use saiken::model::observed::{Lookup, Object};
+use saiken::model::kind::{KindDef, Kinds};
+use saiken::model::observed::{Lookup, Object, Observed};
 use saiken::model::plan::Plan;
+use saiken::model::record::Record;
 use saiken::simulated::Simulated;
 use saiken::simulated::commands::Line;
 use saiken::{config, diagnostic, expand, inventory, plan, providers};
@@ -233,6 +235,11 @@ impl System {
         Self { dir, kinds, desired, settings, place, runtime, parallelism: 1, runs, passed }
     }
 
+    /// A kind.
+    pub fn kind(&self, name: &str) -> &KindDef {
+        self.kinds.get(name).unwrap()
+    }
+
     fn state(&self) -> PathBuf {
         self.dir.path().join(".saiken")
     }
@@ -301,9 +308,24 @@ impl System {
             destroy,
             limits: None,
         });
+        let read = (&observed, &unfinished);
+        let report = self.execute((&plan, &self.desired), read, cloud, record, points).await;
+        (plan, report)
+    }
+
+    /// Carries a plan out.
+    async fn execute(
+        &self,
+        (plan, desired): (&Plan, &Desired),
+        (observed, unfinished): (&Observed, &Unfinished),
+        cloud: Arc<dyn Cloud>,
+        record: RecordStore,
+        points: &Arc<Points>,
+    ) -> Report {
         if plan.steps.is_empty() {
-            return (plan, Report::default());
+            return Report::default();
         }
+        let number = self.runs.load(Ordering::SeqCst);
         let header = Header {
             version: VERSION,
             apply: format!("{number:08}"),
@@ -313,15 +335,15 @@ impl System {
             commit: None,
             started_at: "2026-11-23T00:00:00Z".to_owned(),
             emergency: None,
-            undoes: None,
+            undoes: plan.undoes.clone(),
         };
         let journal = self.place.journals().create(header).await.unwrap();
-        let report = execute::run(Inputs {
-            plan: &plan,
+        execute::run(Inputs {
+            plan,
             saved: false,
-            desired: &self.desired,
-            observed: &observed,
-            unfinished: &unfinished,
+            desired,
+            observed,
+            unfinished,
             kinds: &self.kinds,
             cloud,
             account: "000000000000",
@@ -334,8 +356,51 @@ impl System {
             hard: CancellationToken::new(),
             events: Arc::new(AfterWrites(Arc::clone(points))),
         })
-        .await;
-        (plan, report)
+        .await
+    }
+
+    /// What was last applied.
+    pub fn record(&self) -> Option<Record> {
+        self.runtime.block_on(self.place.record()).0.record()
+    }
+
+    /// Takes a failed apply back, as the command does. `before` is the record as it was before that apply.
+    pub fn undo(&self, before: Option<&Record>, failed: &Plan) -> (Plan, Report) {
+        let number = self.runs.fetch_add(1, Ordering::SeqCst);
+        let points = Arc::new(Points { passed: AtomicU64::new(0), end_at: u64::MAX });
+        let goal = plan::rollback::goal(&self.desired, &self.kinds, before, failed, "the failed one");
+        self.runtime.block_on(async {
+            let cloud: Arc<dyn Cloud> = Arc::new(self.cloud());
+            let (record, _) = self.place.record().await;
+            let unfinished = resume::unfinished(&self.histories().await);
+            let options = inventory::Options {
+                deep: false,
+                parallelism: self.parallelism,
+                unsure: unfinished.unsure(jiff::Timestamp::UNIX_EPOCH, cloud.lag()),
+                standing: goal.standing.clone(),
+            };
+            let known = record.record();
+            let observed = inventory::collect(&*cloud, &goal.desired, &self.kinds, known.as_ref(), &options).await;
+            let id = format!("plan-{number}");
+            let inputs = plan::Inputs {
+                desired: &goal.desired,
+                observed: &observed,
+                record: None,
+                interrupted: None,
+                kinds: &self.kinds,
+                id: &id,
+                now: "2026-11-23T00:00:00Z",
+                version: "test",
+                account: "000000000000",
+                stacks: &[],
+                destroy: false,
+                limits: None,
+            };
+            let plan = goal.plan(&inputs, &|_| Vec::new());
+            let read = (&observed, &unfinished);
+            let report = self.execute((&plan, &goal.desired), read, cloud, record, &points).await;
+            (plan, report)
+        })
     }
 
     /// Runs the command; everything must succeed.

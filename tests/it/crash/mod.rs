@@ -3,6 +3,7 @@
 mod harness;
 mod points;
 mod readers;
+mod rollback;
 mod schedules;
 
 use harness::{Ended, System};

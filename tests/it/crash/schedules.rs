@@ -26,13 +26,13 @@ fn declared(runner: &mut TestRunner) -> Declared {
     system().new_tree(runner).unwrap().current()
 }
 
-fn files(declared: &Declared) -> Vec<(&'static str, String)> {
+pub(super) fn files(declared: &Declared) -> Vec<(&'static str, String)> {
     let mut files = declared.files().to_vec();
     files.push(("environments/test.yaml", ENVIRONMENT.to_owned()));
     files
 }
 
-fn borrowed<'a>(files: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
+pub(super) fn borrowed<'a>(files: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
     files.iter().map(|(path, text)| (*path, text.as_str())).collect()
 }
 
