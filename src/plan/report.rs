@@ -82,10 +82,8 @@ fn declared(world: &World<'_>, d: &Decision<'_>) -> Action {
         let ids: Vec<&str> = d.leftovers.iter().map(|o| o.id.as_str()).collect();
         notes.push(format!("{} goes: left over from an interrupted replacement", ids.join(", ")));
     }
-    if let Some(Status::Pending(word)) = d.current.map(|o| &o.status) {
-        if !d.changes.is_empty() {
-            notes.push(format!("the object that is there is not usable yet: {word}"));
-        }
+    if let (Some(Status::Pending(word)), false) = (d.current.map(|o| &o.status), d.changes.is_empty()) {
+        notes.push(format!("the object that is there is not usable yet: {word}"));
     }
     let reason = match action {
         ActionKind::Delete => "left over from an interrupted replacement".to_owned(),

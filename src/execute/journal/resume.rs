@@ -185,7 +185,7 @@ mod tests {
     fn a_create_without_an_answer_is_asked_for_again_with_its_token() {
         let begin = [planned(0, Operation::Create), Event::Started { step: 0 }];
         let open = Event::Requested { step: 0, asked: asked("one") };
-        let with = |more: &[Event]| history(&[begin.as_slice(), &[open.clone()], more].concat());
+        let with = |more: &[Event]| history(&[begin.as_slice(), std::slice::from_ref(&open), more].concat());
         assert_eq!(tokens(&[&with(&[])]), ["one"]);
         assert_eq!(tokens(&[&with(&[failed(ErrorClass::Unanswered)])]), ["one"]);
         assert_eq!(tokens(&[&with(&[failed(ErrorClass::Invalid)])]), [""; 0], "the answer was no");

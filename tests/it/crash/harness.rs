@@ -173,7 +173,7 @@ pub enum Ended {
     /// It crashed.
     Crashed,
     /// It came to its end: what it had planned, and what became of it.
-    Whole(Plan, Box<Report>),
+    Whole(Box<Plan>, Box<Report>),
 }
 
 /// A project, what it declares, and its cloud.
@@ -268,7 +268,7 @@ impl System {
         let ended = catch_unwind(AssertUnwindSafe(|| self.runtime.block_on(self.command(destroy, &points))));
         self.passed.store(points.passed.load(Ordering::SeqCst), Ordering::SeqCst);
         match ended {
-            Ok((plan, report)) => Ended::Whole(plan, Box::new(report)),
+            Ok((plan, report)) => Ended::Whole(Box::new(plan), Box::new(report)),
             Err(crash) if crash.is::<Crash>() => Ended::Crashed,
             Err(other) => resume_unwind(other),
         }

@@ -100,7 +100,7 @@ fn tried(first: &str, second: &str, fault: Value) -> Tried {
     let Ended::Whole(failed, report) = system.run(false, None) else { panic!("it crashed by itself") };
     assert_eq!(report.failed.len(), 1, "{:#?}", report.failed);
     system.settings = json!({});
-    Tried { system, before, failed }
+    Tried { system, before, failed: *failed }
 }
 
 impl Tried {
@@ -168,7 +168,7 @@ fn an_adopted_object_is_let_go_again() {
     assert_eq!(report.failed.len(), 1, "{:#?}", report.failed);
     system.settings = json!({});
     assert!(system.ids().contains_key("s/ip"));
-    let tried = Tried { system, before, failed };
+    let tried = Tried { system, before, failed: *failed };
     let plan = tried.undo();
     assert!(plan.held.is_empty(), "{:#?}", plan.held);
     let ids = tried.system.ids();
