@@ -48,7 +48,7 @@ pub fn stale(plan: &Plan, desired: &Desired, observed: &Observed, account: &str)
             continue;
         }
         for touched in &action.objects {
-            match by_id.get(&(action.kind.as_str(), action.region.as_str(), touched.id.as_str())) {
+            match by_id.get(&(action.kind.as_str(), touched.region.as_str(), touched.id.as_str())) {
                 None => add(format!("{} is not there any more", touched.id)),
                 Some(o) if o.fingerprint() == touched.fingerprint => {}
                 Some(o) if o.status == Status::Deleting => add(format!("{} is being deleted", o.id)),

@@ -214,20 +214,17 @@ impl<'a> World<'a> {
         Ok(OwnRequest { object: self.object(step, action)?, owner: None })
     }
 
-    /// The place of an action's object; it stands in another region, if that of the resource was changed.
-    fn place(&self, action: &Action, id: &str) -> Key {
-        let here = (action.kind.clone(), action.region.clone(), id.to_owned());
-        if self.objects.contains_key(&here) {
-            return here;
-        }
-        let elsewhere = self.objects.keys().find(|(kind, _, other)| *kind == action.kind && other == id);
-        elsewhere.cloned().unwrap_or(here)
+    /// The place of an action's object.
+    fn place(action: &Action, id: &str) -> Key {
+        let touched = action.objects.iter().find(|o| o.id == id);
+        let region = touched.map_or(&action.region, |o| &o.region);
+        (action.kind.clone(), region.clone(), id.to_owned())
     }
 
     /// The object of a step. A reference whose target has been replaced or deleted in this run is given by the id that
     /// it really holds: the address means another object now.
     fn object(&self, step: &Step, action: &Action) -> Result<Object, String> {
-        let known = step.object.as_ref().and_then(|id| self.objects.get(&self.place(action, id)));
+        let known = step.object.as_ref().and_then(|id| self.objects.get(&Self::place(action, id)));
         let id = step.object.as_deref().unwrap_or("without id");
         let mut object = known.cloned().ok_or_else(|| format!("the object {id} was not read"))?;
         if let Some(kind) = self.kinds.get(&object.kind) {
@@ -268,7 +265,7 @@ impl<'a> World<'a> {
     /// Takes in a deletion or a release: the object is no longer ours.
     pub(super) fn gone(&mut self, step: &Step, action: &Action) {
         let Some(id) = &step.object else { return };
-        let key = self.place(action, id);
+        let key = Self::place(action, id);
         if self.current.get(&action.address) == Some(&key) {
             self.current.remove(&action.address);
         }
@@ -276,7 +273,7 @@ impl<'a> World<'a> {
 
     /// Takes in that an object has a new owner, and gives it back.
     pub(super) fn owned(&mut self, step: &Step, action: &Action, owner: Owner) -> Option<Object> {
-        let key = self.place(action, step.object.as_ref()?);
+        let key = Self::place(action, step.object.as_ref()?);
         let object = self.objects.get_mut(&key)?;
         let before = object.owner.replace(owner).map(|o| o.address);
         let object = object.clone();

@@ -168,12 +168,12 @@ pub(super) fn build(
     adopt: &HashSet<String>,
     standing: &Standing,
 ) -> Vec<Object> {
-    let mut seen: HashSet<(String, String)> = HashSet::new();
+    let mut seen: HashSet<(String, String, String)> = HashSet::new();
     objects.retain(|o| {
         let ours =
             o.owner.as_ref().is_some_and(|w| w.project == environment.project && w.environment == environment.name);
         let asked = adopt.contains(&o.id) || o.identifiers.iter().any(|i| adopt.contains(i));
-        (ours || asked) && seen.insert((o.kind.clone(), o.id.clone()))
+        (ours || asked) && seen.insert((o.kind.clone(), o.region.clone(), o.id.clone()))
     });
     for object in &mut objects {
         let foreign = object
@@ -188,7 +188,7 @@ pub(super) fn build(
     let names = names(&objects, standing);
     for object in &mut objects {
         let Some(kind) = kinds.get(&object.kind) else { continue };
-        map_to_addresses(kind, &mut object.spec, &names);
+        map_to_addresses(kind, &object.region, &mut object.spec, &names);
     }
     objects.sort_by(|a, b| {
         (a.address(), &a.kind, a.generation(), &a.id).cmp(&(b.address(), &b.kind, b.generation(), &b.id))
@@ -196,7 +196,8 @@ pub(super) fn build(
     objects
 }
 
-type Names = HashMap<(String, String), Address>;
+/// By kind and text: regions and addresses. A name may be taken once in each region.
+type Names = HashMap<(String, String), Vec<(String, Address)>>;
 
 /// Ids and other identifiers of the current object at each address.
 fn names(objects: &[Object], standing: &Standing) -> Names {
@@ -204,16 +205,20 @@ fn names(objects: &[Object], standing: &Standing) -> Names {
     for (address, there) in observed::by_address(objects, standing) {
         let Some(at) = observed::current(&there) else { continue };
         for text in std::iter::once(&there[at].id).chain(&there[at].identifiers) {
-            names.insert((there[at].kind.clone(), text.clone()), address.clone());
+            let there = there[at];
+            let named: &mut Vec<_> = names.entry((there.kind.clone(), text.clone())).or_default();
+            named.push((there.region.clone(), address.clone()));
         }
     }
     names
 }
 
-fn map_to_addresses(kind: &KindDef, spec: &mut Value, names: &Names) {
+fn map_to_addresses(kind: &KindDef, region: &str, spec: &mut Value, names: &Names) {
     kind.schema.map_refs(spec, &mut |target, value| {
         let id = value.get("id").and_then(Value::as_str);
-        if let Some(address) = id.and_then(|id| names.get(&(target.to_owned(), id.to_owned()))) {
+        let named = id.and_then(|id| names.get(&(target.to_owned(), id.to_owned())));
+        let near = named.and_then(|list| list.iter().find(|(at, _)| at == region).or(list.iter().min()));
+        if let Some((_, address)) = near {
             *value = Value::String(address.to_string());
         }
     });

@@ -77,6 +77,9 @@ pub enum Cause {
 /// Path of the difference that sets or lifts an object's protection: of its owner's tags, not of its spec.
 pub const PROTECT: &str = "protect";
 
+/// Path of the difference of an object that stands in another region than declared: not of its spec.
+pub const REGION: &str = "region";
+
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FieldChange {
@@ -100,6 +103,8 @@ pub struct FieldChange {
 pub struct Touched {
     /// The API's id.
     pub id: String,
+    /// Where it stands: not the action's region, if the resource moves to another one.
+    pub region: String,
     /// Its generation.
     pub generation: u32,
     /// [`super::observed::Object::fingerprint`]: apply refuses if it differs.

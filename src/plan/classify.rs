@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::model::Address;
 use crate::model::desired::Resource;
-use crate::model::kind::Replacement;
+use crate::model::kind::{Replacement, Scope};
 use crate::model::observed::{self, Object, Status};
-use crate::model::plan::{PROTECT, Refusal};
+use crate::model::plan::{PROTECT, REGION, Refusal};
 use crate::model::schema::{Change, Field, Type};
 use crate::model::value::{self, Token};
 
@@ -229,6 +229,7 @@ impl<'a> Decisions<'a> {
             return;
         }
         decision.changes = self.compare(resource, resolved, object);
+        decision.changes.extend(elsewhere(resource, object));
         decision.changes.extend(protection(resource, object));
         let replacing = decision.changes.iter().find(|c| c.change == Change::Replace);
         if decision.verdict == Verdict::Adopt {
@@ -351,6 +352,19 @@ impl<'a> Decisions<'a> {
         }
         source.spec().get(token.attribute).filter(|v| !value::is_unknown(v)).cloned()
     }
+}
+
+/// The difference of an object that stands in another region than declared.
+fn elsewhere(resource: &Resource, object: &Object) -> Option<Difference> {
+    let moves = resource.kind.facts.scope == Scope::Regional && object.region != resource.region;
+    moves.then(|| Difference {
+        path: REGION.to_owned(),
+        before: Value::String(object.region.clone()),
+        after: Value::String(resource.region.clone()),
+        change: Change::Replace,
+        text: false,
+        because: None,
+    })
 }
 
 /// The difference between the protection that is declared and that which the object's tags tell.

@@ -191,5 +191,10 @@ fn going(world: &World<'_>, gone: &Gone<'_>) -> Action {
 }
 
 fn touched(object: &Object) -> Touched {
-    Touched { id: object.id.clone(), generation: object.generation(), fingerprint: object.fingerprint() }
+    Touched {
+        id: object.id.clone(),
+        region: object.region.clone(),
+        generation: object.generation(),
+        fingerprint: object.fingerprint(),
+    }
 }

@@ -31,7 +31,12 @@ fn action(address: &str, kind: ActionKind, reason: &str, changes: Vec<FieldChang
         data_bearing: false,
         replacement: None,
         changes,
-        objects: vec![Touched { id: "subnet-1".into(), generation: 1, fingerprint: "f".into() }],
+        objects: vec![Touched {
+            id: "subnet-1".into(),
+            region: "ap-northeast-1".into(),
+            generation: 1,
+            fingerprint: "f".into(),
+        }],
         generation: 1,
         spec: Value::Null,
         notes: Vec::new(),

@@ -353,6 +353,7 @@ impl Scene {
         let known: HashMap<&str, &Object> = self.observed.objects.iter().map(|o| (o.id.as_str(), o)).collect();
         let touched = |id: &&str| Touched {
             id: (*id).into(),
+            region: known[id].region.clone(),
             generation: known[id].generation(),
             fingerprint: known[id].fingerprint(),
         };

@@ -232,3 +232,28 @@ fn a_list_that_lags_makes_nothing_twice() {
     project.apply(&[], false);
     assert!(project.ids().values().all(|ids| ids.len() == 1), "{:?}", project.ids());
 }
+
+#[test]
+fn a_resource_of_another_region_is_made_there_and_then_goes_here() {
+    let environment = format!("{ENVIRONMENT}regions: {{copies: ap-northeast-3}}\n");
+    let stack = |more: &str| {
+        format!(
+            "stack: s\nresources:\n  net: {{kind: vpc, cidr: 10.0.0.0/16{more}}}\n  logs: {{kind: log_group{more}}}\n"
+        )
+    };
+    let mut project = Project::new(&[("environments/test.yaml", &environment), ("stacks/s.yaml", &stack(""))]);
+    project.apply(&[], false);
+    let here = project.ids();
+    project.write("stacks/s.yaml", &stack(", region: copies"));
+    let plan = project.plan(&[], false);
+    assert_eq!(actions(&plan), [("s/logs", ActionKind::Replace), ("s/net", ActionKind::Replace)]);
+    let change = &plan.actions[1].changes[0];
+    assert_eq!((change.path.as_str(), change.after.as_str()), ("region", Some("ap-northeast-3")));
+    project.saved = true;
+    assert!(project.execute(&plan).succeeded());
+    project.saved = false;
+    let objects = project.observe().objects;
+    assert!(objects.len() == 2 && objects.iter().all(|o| o.region == "ap-northeast-3"), "{objects:#?}");
+    assert_ne!(project.ids()["s/net"], here["s/net"]);
+    settled(&project);
+}
