@@ -184,6 +184,8 @@ pub struct System {
     pub desired: Desired,
     /// Settings of the simulated cloud.
     pub settings: Value,
+    /// What its runs are allowed to do.
+    pub permits: Permits,
     place: Place,
     runtime: tokio::runtime::Runtime,
     /// Steps at the same time.
@@ -219,6 +221,13 @@ impl System {
         system
     }
 
+    /// The same with journal and record on disk, so that all of it can be kept and put back.
+    pub fn of_files_on_disk(files: &[(&str, &str)]) -> Self {
+        let dir = folder();
+        write(dir.path(), files);
+        Self::of(dir, "test")
+    }
+
     /// Other files.
     pub fn declare(&mut self, files: &[(&str, &str)]) {
         write(self.dir.path(), files);
@@ -232,7 +241,18 @@ impl System {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (runs, passed) = (AtomicU64::new(0), AtomicU64::new(0));
         let place = Place::Folder(dir.path().join(".saiken").join(&desired.environment.name));
-        Self { dir, kinds, desired, settings, place, runtime, parallelism: 1, runs, passed }
+        Self {
+            dir,
+            kinds,
+            desired,
+            settings,
+            permits: Permits::default(),
+            place,
+            runtime,
+            parallelism: 1,
+            runs,
+            passed,
+        }
     }
 
     /// A kind.
@@ -350,7 +370,7 @@ impl System {
             journal: Arc::new(journal),
             record: Arc::new(record),
             held: None,
-            permits: &Permits::default(),
+            permits: &self.permits,
             parallelism: self.parallelism,
             cancel: CancellationToken::new(),
             hard: CancellationToken::new(),

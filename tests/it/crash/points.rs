@@ -1,7 +1,7 @@
 //! Every point of apply, update, replacement and destroy of the reference system: before each call, while it waits,
 //! between effect and answer, and after each write of the journal.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
@@ -10,6 +10,8 @@ use super::{Ended, System};
 /// What happens after the system was set up, and what the command is.
 struct Scenario {
     name: &'static str,
+    /// What is declared.
+    system: fn() -> System,
     /// Brings the system to where the command begins.
     before: fn(&mut System),
     /// The command takes everything down.
@@ -47,7 +49,12 @@ fn failed(system: &mut System) {
 
 /// Tries every point of a scenario; returns how many.
 fn every_point(scenario: &Scenario, parallelism: usize) -> u64 {
-    let mut system = System::reference();
+    every_point_and(scenario, parallelism, |_, _| {})
+}
+
+/// The same; `holds` looks at what is there in the end.
+fn every_point_and(scenario: &Scenario, parallelism: usize, holds: impl Fn(&System, &str)) -> u64 {
+    let mut system = (scenario.system)();
     system.parallelism = parallelism;
     (scenario.before)(&mut system);
     let kept = system.keep();
@@ -67,6 +74,7 @@ fn every_point(scenario: &Scenario, parallelism: usize) -> u64 {
         let when = format!("{}, {parallelism} at a time, crash at point {point}", scenario.name);
         again(&system, scenario.destroy, &when);
         system.converged(scenario.destroy, &when);
+        holds(&system, &when);
         if !scenario.replaces && !scenario.destroy {
             let after = system.ids();
             let kept = |address: &&String| before.get(*address).is_none_or(|ids| after.get(*address) == Some(ids));
@@ -92,26 +100,64 @@ fn survives(scenario: &Scenario) {
     for parallelism in [1, 16] {
         let points = every_point(scenario, parallelism);
         println!("{}: {points} crash points, {parallelism} steps at a time", scenario.name);
-        assert!(points > 3 * System::reference().desired.resources.len() as u64, "every step has at least three");
+        assert!(points > 3 * (scenario.system)().desired.resources.len() as u64, "every step has at least three");
     }
 }
 
 #[test]
 fn a_crash_at_any_point_of_an_apply_leaves_no_orphan_and_no_duplicate() {
-    survives(&Scenario { name: "apply", before: nothing, destroy: false, replaces: false });
+    survives(&Scenario { name: "apply", system: System::reference, before: nothing, destroy: false, replaces: false });
 }
 
 #[test]
 fn a_crash_at_any_point_of_an_update_is_made_good_without_making_anything_anew() {
-    survives(&Scenario { name: "update", before: changed, destroy: false, replaces: false });
+    survives(&Scenario { name: "update", system: System::reference, before: changed, destroy: false, replaces: false });
 }
 
 #[test]
 fn a_crash_at_any_point_of_the_replacement_of_everything_is_made_good() {
-    survives(&Scenario { name: "replace", before: failed, destroy: false, replaces: true });
+    survives(&Scenario { name: "replace", system: System::reference, before: failed, destroy: false, replaces: true });
 }
 
 #[test]
 fn a_crash_at_any_point_of_a_destroy_leaves_nothing_in_the_end() {
-    survives(&Scenario { name: "destroy", before: standing, destroy: true, replaces: false });
+    survives(&Scenario {
+        name: "destroy",
+        system: System::reference,
+        before: standing,
+        destroy: true,
+        replaces: false,
+    });
+}
+
+/// Disks whose data may go only after a recovery point is there, and the key that encrypts them.
+fn guarded() -> System {
+    let environment = "project: test\nprovider: simulated\nregion: ap-northeast-1\nzones: [ap-northeast-1a]\n";
+    let disk = "kind: volume, zone: ap-northeast-1a, size: 10GiB, key: key";
+    let stack = format!("stack: data\nresources:\n  key: {{kind: key}}\n  a: {{{disk}}}\n  b: {{{disk}}}\n");
+    let mut system = System::of_files_on_disk(&[("environments/test.yaml", environment), ("stacks/data.yaml", &stack)]);
+    system.permits.data_loss = system.desired.resources.keys().cloned().collect();
+    system
+}
+
+#[test]
+fn a_crash_at_any_point_of_saving_and_deleting_data_leaves_a_recovery_point_of_each() {
+    let scenario =
+        Scenario { name: "save and destroy", system: guarded, before: standing, destroy: true, replaces: false };
+    for parallelism in [1, 16] {
+        let points = every_point_and(&scenario, parallelism, |system, when| {
+            let mut kept: BTreeMap<String, usize> = BTreeMap::new();
+            for point in system.cloud().recovery_points().unwrap() {
+                *kept.entry(point.address.unwrap()).or_default() += 1;
+            }
+            let names: Vec<&str> = kept.keys().map(String::as_str).collect();
+            assert_eq!(names, ["data/a", "data/b"], "{when}");
+            assert!(
+                kept.values().all(|n| *n == 1),
+                "{when}: saved again although a new enough one was there: {kept:?}"
+            );
+        });
+        println!("{}: {points} crash points, {parallelism} steps at a time", scenario.name);
+        assert!(points > 15, "{points}");
+    }
 }
