@@ -1,5 +1,6 @@
 //! `saiken apply`
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -69,12 +70,28 @@ pub(super) fn show_before(plan: &Plan, global: &Global, shell: &Shell) {
     }
 }
 
+/// Most bytes of a saved plan; one over 10,000 resources has about 30 MB.
+const LARGEST: u64 = 256 << 20;
+
 fn read(path: &Path) -> Result<Plan, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Failure::new(format!("the plan {} can't be read", path.display())).because(e))?;
-    render::json::parse(&text).map_err(|e| {
-        Failure::new(format!("{} can't be applied", path.display()))
-            .because(e)
-            .help("save one with `saiken plan --out FILE`")
-    })
+    let unread = |e: std::io::Error| Failure::new(format!("the plan {} can't be read", path.display())).because(e);
+    let wrong = |why: String| {
+        let mut failure =
+            Failure::new(format!("{} can't be applied", path.display())).help("save one with `saiken plan --out FILE`");
+        failure.causes.push(why);
+        failure
+    };
+    let too_large = || wrong(format!("it is larger than {} MiB", LARGEST >> 20));
+    let file = std::fs::File::open(path).map_err(unread)?;
+    if file.metadata().map_err(unread)?.len() > LARGEST {
+        return Err(too_large());
+    }
+    // A pipe has no length of its own.
+    let mut bytes = Vec::new();
+    let read = file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unread)?;
+    if u64::try_from(read).is_ok_and(|n| n > LARGEST) {
+        return Err(too_large());
+    }
+    let text = String::from_utf8(bytes).map_err(|e| wrong(format!("this is not a saved plan: {e}")))?;
+    render::json::parse(&text).map_err(|e| wrong(e.to_string()))
 }

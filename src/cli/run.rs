@@ -256,13 +256,8 @@ fn check_window(live: &Live, plan: &Plan, permits: &Permits) -> Result<(), Failu
 /// A saved plan is obeyed exactly or refused.
 fn check_saved(live: &Live, plan: &Plan, observed: &Observed) -> Result<(), Failure> {
     let desired = &live.declared.desired;
-    let mut reasons: Vec<String> =
+    let reasons: Vec<String> =
         execute::stale(plan, desired, observed, &live.account).iter().map(ToString::to_string).collect();
-    reasons.extend(
-        execute::masked_spec_differs(plan, desired)
-            .iter()
-            .map(|address| format!("{address}: the files have changed since the plan was made")),
-    );
     if reasons.is_empty() {
         return Ok(());
     }

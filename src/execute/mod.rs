@@ -44,7 +44,7 @@ use crate::model::observed::Observed;
 use crate::model::plan::Plan;
 
 pub use self::report::{Counts, Done, Events, Failure, NoEvents, Report, Skipped, StepError, StepView};
-pub use self::verify::{Stale, masked_spec_differs, stale};
+pub use self::verify::{Stale, stale};
 
 /// Everything that a run needs.
 pub struct Inputs<'a> {
@@ -153,10 +153,6 @@ fn refusals(inputs: &Inputs<'_>) -> Vec<Stale> {
     }
     if inputs.saved {
         all.extend(stale(plan, desired, inputs.observed, inputs.account));
-        all.extend(masked_spec_differs(plan, desired).into_iter().map(|address| Stale {
-            address: Some(address),
-            what: "the files ask for something else than when the plan was made".to_owned(),
-        }));
     }
     all
 }

@@ -4,15 +4,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
-use serde_json::Value;
-
-use super::spec::MASK;
 use crate::model::Address;
-use crate::model::desired::{Desired, Resource};
+use crate::model::desired::Desired;
 use crate::model::observed::{Object, Observed, Status};
-use crate::model::plan::{Action, ActionKind, FORMAT, Plan};
-use crate::model::schema::Type;
-use crate::model::value::{Part, is_unknown_text, parts};
+use crate::model::plan::{FORMAT, Plan};
+use crate::plan::declared;
 
 /// Something that has changed since a plan was made, or that forbids it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,10 +28,10 @@ impl fmt::Display for Stale {
     }
 }
 
-/// All that has changed since the plan was made, by a new inventory; empty if it may be obeyed.
+/// All that has changed since the plan was made, by the files and a new inventory; empty if it may be obeyed.
 ///
 /// Looks at format, project, environment, provider and account, and at the objects that its actions touch: each must be
-/// there unchanged, and no other may have appeared at their addresses.
+/// there unchanged, and no other may have appeared at their addresses. What it doesn't touch may have changed.
 pub fn stale(plan: &Plan, desired: &Desired, observed: &Observed, account: &str) -> Vec<Stale> {
     let mut all = elsewhere(plan, desired, account);
     let by_address = observed.by_address();
@@ -62,6 +58,8 @@ pub fn stale(plan: &Plan, desired: &Desired, observed: &Observed, account: &str)
             }
         }
     }
+    let redeclared = declared::changed(plan, desired).into_iter();
+    all.extend(redeclared.map(|(address, what)| Stale { address: Some(address), what }));
     all
 }
 
@@ -79,109 +77,4 @@ fn elsewhere(plan: &Plan, desired: &Desired, account: &str) -> Vec<Stale> {
     differ("provider", &format!("{:?}", plan.provider).to_lowercase(), &format!("{:?}", here.provider).to_lowercase());
     differ("account", &plan.account, account);
     all
-}
-
-/// Addresses whose plan was not made from the present files.
-///
-/// Sensitive values can't be compared, since a plan doesn't hold them; nor can resources that the plan doesn't touch.
-/// Where the files hold a lookup the plan holds its answer, and where they hold an attribute that was known it holds the
-/// value: these are not compared either.
-pub fn masked_spec_differs(plan: &Plan, desired: &Desired) -> Vec<Address> {
-    plan.actions.iter().filter(|a| differs(plan, a, desired)).map(|a| a.address.clone()).collect()
-}
-
-fn differs(plan: &Plan, action: &Action, desired: &Desired) -> bool {
-    let resource = desired.resources.get(&action.address);
-    match action.action {
-        ActionKind::Create | ActionKind::Update | ActionKind::Replace | ActionKind::Adopt => resource.is_none_or(|r| {
-            r.kind.name != action.kind || r.region != action.region || !fits(&action.spec, &without_lookups(r))
-        }),
-        ActionKind::Delete => {
-            !plan.destroy && resource.is_some_and(|r| r.kind.name == action.kind && r.region == action.region)
-        }
-        ActionKind::Forget => resource.is_some(),
-    }
-}
-
-/// The declared spec with null for every lookup.
-fn without_lookups(resource: &Resource) -> Value {
-    let mut spec = resource.spec.clone();
-    resource.kind.schema.map_typed(&mut spec, &mut |ty, value| match ty {
-        Type::Ref(_) if value.get("tags").is_some() => *value = Value::Null,
-        Type::Image if value.is_object() => *value = Value::Null,
-        _ => {}
-    });
-    spec
-}
-
-/// Whether a planned value can come from a declared one.
-fn fits(planned: &Value, declared: &Value) -> bool {
-    match (planned, declared) {
-        (_, Value::Null) => true,
-        (Value::String(planned), _) if planned == MASK => true,
-        (Value::String(planned), Value::String(declared)) => text_fits(planned, declared),
-        (_, Value::String(declared)) => is_unknown_text(declared),
-        (Value::Array(planned), Value::Array(declared)) => {
-            planned.len() == declared.len() && planned.iter().zip(declared).all(|(p, d)| fits(p, d))
-        }
-        (Value::Object(planned), Value::Object(declared)) => {
-            planned.len() == declared.len() && planned.iter().all(|(k, p)| declared.get(k).is_some_and(|d| fits(p, d)))
-        }
-        (planned, declared) => planned == declared,
-    }
-}
-
-/// Whether two texts agree where both are known: outside the masks of one and the tokens of the other.
-fn text_fits(planned: &str, declared: &str) -> bool {
-    if planned == declared {
-        return true;
-    }
-    if planned.contains(MASK) {
-        return in_order(declared, &planned.split(MASK).collect::<Vec<_>>()) || is_unknown_text(declared);
-    }
-    if !is_unknown_text(declared) {
-        return false;
-    }
-    let mut known = vec![String::new()];
-    for part in parts(declared) {
-        match part {
-            Part::Text(text) => known.last_mut().into_iter().for_each(|last| last.push_str(text)),
-            Part::Attribute(_) => known.push(String::new()),
-        }
-    }
-    in_order(planned, &known.iter().map(String::as_str).collect::<Vec<_>>())
-}
-
-/// Whether `text` is these pieces in order, with anything between them.
-fn in_order(text: &str, pieces: &[&str]) -> bool {
-    let (Some((first, rest)), Some(last)) = (pieces.split_first(), pieces.last()) else { return true };
-    let Some(mut left) = text.strip_prefix(first) else { return false };
-    for piece in rest.iter().take(rest.len().saturating_sub(1)) {
-        match left.find(piece) {
-            Some(at) => left = &left[at + piece.len()..],
-            None => return false,
-        }
-    }
-    if rest.is_empty() { left.is_empty() } else { left.ends_with(last) }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::model::value::token;
-
-    #[test]
-    fn a_planned_value_may_differ_only_where_something_was_filled_in_or_masked() {
-        let a = Address::parse("data/main").unwrap();
-        let declared = json!({"url": format!("db://{}:5432/x", token(&a, "host")), "password": "p", "list": [1, null]});
-        assert!(fits(&json!({"url": "db://h:5432/x", "password": "(sensitive)", "list": [1, "ami-1"]}), &declared));
-        assert!(!fits(&json!({"url": "db://h:5433/x", "password": "(sensitive)", "list": [1, 2]}), &declared));
-        assert!(!fits(&json!({"url": "db://h:5432/x", "password": "(sensitive)", "list": [2, 2]}), &declared));
-        assert!(!fits(&json!({"url": "db://h:5432/x", "list": [1, 2]}), &declared));
-        assert!(
-            fits(&json!("a(sensitive)b"), &json!("asecretb")) && !fits(&json!("a(sensitive)b"), &json!("asecretc"))
-        );
-    }
 }

@@ -54,6 +54,7 @@ fn action(address: &str, impact: Impact) -> Action {
         objects: Vec::new(),
         generation: 1,
         spec: Value::Null,
+        declared: BTreeMap::new(),
         notes: Vec::new(),
     }
 }

@@ -11,7 +11,7 @@ use super::environment::Provider;
 use super::kind::Replacement;
 
 /// Version of the format; a plan of another version is refused.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// What happens to a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -139,6 +139,10 @@ pub struct Action {
     pub generation: u32,
     /// The spec to write, sensitive values masked, lookups resolved; null for delete and forget.
     pub spec: Value,
+    /// A digest of each field as the files had it, and of what else they say: apply refuses if one differs. Empty for what is
+    /// not declared.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub declared: BTreeMap<String, String>,
     /// Further lines for the reader: what an image query resolved to, a newer image, a half-made object.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

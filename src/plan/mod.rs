@@ -6,6 +6,7 @@
 //! | `resolve` | what is known before apply: attributes, lookups, fingerprints |
 //! | `diff` | how two trees differ, by schema |
 //! | `classify` | what happens to each declared resource, in the order of references |
+//! | `declared` | what the files said, as digests: whether a saved plan still fits them |
 //! | `gone` | what goes, who refers to it, and what is held because of that |
 //! | `guards` | what data goes, and what must not go: protected objects, keys in use |
 //! | `drift` | what was changed outside, and who caused a difference |
@@ -17,6 +18,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod classify;
+pub mod declared;
 mod diff;
 mod drift;
 mod gone;

@@ -1,5 +1,7 @@
 //! Actions as the plan shows them: what, why, with what impact, and which fields.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::model::Address;
@@ -9,6 +11,7 @@ use crate::model::plan::{Action, ActionKind, Cause, FieldChange, Impact, Touched
 use crate::model::schema::{Change, Type};
 
 use super::classify::{Decision, Verdict};
+use super::declared;
 use super::drift;
 use super::gone::Gone;
 use super::guards;
@@ -36,7 +39,9 @@ pub(super) fn address<'a>(source: Source<'_, 'a>) -> &'a Address {
 /// The action of a source.
 pub(super) fn action(world: &World<'_>, source: Source<'_, '_>, secrets: &Secrets<'_>) -> Action {
     let mut action = match source {
-        Source::Declared(decision) => declared(world, decision),
+        Source::Declared(decision) => {
+            Action { declared: declared::digests(decision.resource, secrets), ..decided(world, decision) }
+        }
         Source::Gone(gone) => going(world, gone),
     };
     action.notes.extend(guards::own_disks(world, source));
@@ -48,7 +53,7 @@ pub(super) fn action(world: &World<'_>, source: Source<'_, '_>, secrets: &Secret
     action
 }
 
-fn declared(world: &World<'_>, d: &Decision<'_>) -> Action {
+fn decided(world: &World<'_>, d: &Decision<'_>) -> Action {
     let resource = d.resource;
     let kind = &resource.kind;
     let (action, replacement) = match d.verdict {
@@ -104,6 +109,7 @@ fn declared(world: &World<'_>, d: &Decision<'_>) -> Action {
         objects: objects.into_iter().map(touched).collect(),
         generation,
         spec,
+        declared: BTreeMap::new(),
         notes,
     }
 }
@@ -186,6 +192,7 @@ fn going(world: &World<'_>, gone: &Gone<'_>) -> Action {
         objects: gone.objects.iter().map(|o| touched(o)).collect(),
         generation: newest.map_or(1, |o| o.generation()),
         spec: Value::Null,
+        declared: BTreeMap::new(),
         notes: Vec::new(),
     }
 }

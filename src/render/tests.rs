@@ -39,6 +39,7 @@ fn action(address: &str, kind: ActionKind, reason: &str, changes: Vec<FieldChang
         }],
         generation: 1,
         spec: Value::Null,
+        declared: BTreeMap::new(),
         notes: Vec::new(),
     }
 }
@@ -187,7 +188,7 @@ fn json_is_read_back_as_the_same_plan_and_other_formats_are_refused() {
     let plan = sample();
     assert_eq!(json::parse(&json::plan(&plan)).unwrap(), plan);
     let other = json::parse("{\"format\": 99}").unwrap_err();
-    assert_eq!(other.to_string(), "this plan has format 99, and this version reads format 1: make the plan again");
+    assert_eq!(other.to_string(), "this plan has format 99, and this version reads format 2: make the plan again");
     assert!(json::parse("no").unwrap_err().to_string().starts_with("this is not a saved plan"));
 }
 

@@ -338,7 +338,7 @@ impl Scene {
             references: references.iter().map(|r| address(r)).collect(),
             lifecycle: Lifecycle::default(),
             adopt: None,
-            origin: String::new(),
+            origin: "test".to_owned(),
         };
         self.desired.resources.insert(address(at), resource);
     }
@@ -357,6 +357,8 @@ impl Scene {
             generation: known[id].generation(),
             fingerprint: known[id].fingerprint(),
         };
+        let declared = self.desired.resources.get(&address(at));
+        let declared = declared.map_or_else(BTreeMap::new, |r| crate::plan::declared::of(r, &self.desired));
         self.plan.actions.push(Action {
             address: address(at),
             kind: kind.into(),
@@ -370,6 +372,7 @@ impl Scene {
             objects: objects.iter().map(touched).collect(),
             generation: if action == ActionKind::Replace { 2 } else { 1 },
             spec,
+            declared,
             notes: vec![],
         });
         self.plan.actions.len() - 1

@@ -9,7 +9,7 @@ use tokio::sync::Barrier;
 
 use super::fake::{Call, Fake, REGION, Scene, address, object};
 use crate::execute::journal::{self, Outcome};
-use crate::execute::{Counts, Events, StepError, StepView, masked_spec_differs, stale};
+use crate::execute::{Counts, Events, StepError, StepView, stale};
 use crate::guard::announcement::Announcement;
 use crate::model::Address;
 use crate::model::cloud::{ApiError, ErrorClass, RecoveryPoint};
@@ -316,17 +316,53 @@ fn a_saved_plan_is_refused_in_another_place_and_on_kinds_that_cant_be_read() {
 }
 
 #[test]
-fn a_saved_plan_is_refused_when_the_files_ask_for_something_else() {
+fn a_saved_plan_is_refused_when_the_files_say_something_else_of_what_it_touches() {
     let mut scene = Scene::new();
     scene.create("net", "s/a", net(), &[], &[]);
     scene.declare("server", "s/b", json!({"image": {"name": "x"}, "net": {"tags": {"a": "b"}}, "password": "p"}), &[]);
     let planned = json!({"image": "ami-1", "net": {"id": "n-1"}, "password": "(sensitive)"});
     scene.action(ActionKind::Create, "server", "s/b", planned, &[]);
-    assert_eq!(masked_spec_differs(&scene.plan, &scene.desired), []);
+    let now = |scene: &Scene| texts(&stale(&scene.plan, &scene.desired, &scene.observed, "1"));
+    assert_eq!(now(&scene), [""; 0]);
+    scene.declare("net", "s/other", net(), &[]);
+    assert_eq!(now(&scene), [""; 0], "it does not touch that");
     scene.declare("net", "s/a", json!({"cidr": "10.8.0.0/16"}), &[]);
-    assert_eq!(masked_spec_differs(&scene.plan, &scene.desired), [address("s/a")]);
-    scene.desired.resources.clear();
-    assert_eq!(masked_spec_differs(&scene.plan, &scene.desired), [address("s/a"), address("s/b")]);
+    let b = address("s/b");
+    let server = scene.desired.resources.get_mut(&b).unwrap();
+    server.spec["image"]["name"] = json!("y");
+    server.spec["password"] = json!("q");
+    server.lifecycle.protect = true;
+    server.adopt = Some("i-1".into());
+    assert_eq!(
+        now(&scene),
+        [
+            "s/a: `cidr` has changed in the files (test)",
+            "s/b: `adopt`, `image`, `lifecycle` have changed in the files (test)"
+        ]
+    );
+    scene.desired.resources.get_mut(&b).unwrap().region = "elsewhere".into();
+    scene.desired.resources.remove(&address("s/a"));
+    assert_eq!(
+        now(&scene),
+        [
+            "s/a: it is no longer declared",
+            "s/b: its region, `adopt`, `image`, `lifecycle` have changed in the files (test)"
+        ]
+    );
+}
+
+#[test]
+fn a_saved_plan_that_deletes_is_refused_when_the_resource_is_declared_again_but_for_what_a_replacement_left() {
+    let mut scene = Scene::new();
+    scene.observed.objects.push(object("net", "s/a", "n-1", net()));
+    scene.action(ActionKind::Delete, "net", "s/a", serde_json::Value::Null, &["n-1"]);
+    let now = |scene: &Scene| texts(&stale(&scene.plan, &scene.desired, &scene.observed, "1"));
+    assert_eq!(now(&scene), [""; 0]);
+    scene.declare("net", "s/a", net(), &[]);
+    assert_eq!(now(&scene), ["s/a: it is declared again (test)"]);
+    scene.plan.actions.clear();
+    scene.action(ActionKind::Delete, "net", "s/a", serde_json::Value::Null, &["n-1"]);
+    assert_eq!(now(&scene), [""; 0], "it is declared, and an older object of it goes");
 }
 
 #[derive(Default)]

@@ -128,7 +128,7 @@ fn a_saved_plan_is_refused_when_the_files_or_the_objects_have_changed() {
     s.run(&["plan", "--out", "saved.json"]).code(0);
     s.replace("stacks/s.yaml", "Team: a", "Team: b");
     let files = s.run(&["apply", "--plan", "saved.json", "--yes"]).code(1);
-    assert!(files.err.contains("s/main: the files have changed since the plan was made"), "{}", files.err);
+    assert!(files.err.contains("s/main: `tags` has changed in the files (stacks/s.yaml:3:3)"), "{}", files.err);
     s.replace("stacks/s.yaml", "Team: b", "Team: a");
     s.run(&["simulate", "set", "s/main", "tags.Team", "c"]).code(0);
     let objects = s.run(&["apply", "--plan", "saved.json", "--yes"]).code(1);

@@ -118,3 +118,15 @@ fn an_address_that_is_nowhere_is_named_with_the_nearest() {
     assert_eq!(wrong.err, "error: there is no stack or address `s/mian`\n  help: did you mean `s/main`?\n");
     assert_eq!(wrong.out, "");
 }
+
+#[test]
+fn a_plan_file_that_is_too_large_is_refused_without_being_read() {
+    let s = Sandbox::stack("stack: s\nresources:\n  ip: {kind: elastic_ip}\n");
+    let file = std::fs::File::create(s.path("huge.json")).unwrap();
+    file.set_len(1 << 33).unwrap();
+    let refused = s.run(&["apply", "--plan", "huge.json", "--yes"]).code(1);
+    assert_eq!(
+        refused.err,
+        "error: huge.json can't be applied\n  because: it is larger than 256 MiB\n  help: save one with `saiken plan --out FILE`\n"
+    );
+}

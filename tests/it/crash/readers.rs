@@ -168,7 +168,7 @@ fn every_file_of_the_corpus_is_read() {
 fn a_deep_or_large_file_is_refused_or_read_and_never_runs_out_of_stack() {
     let project = planned_project();
     let deep = "[".repeat(200_000);
-    for text in [deep.clone(), format!("{{\"format\":1,\"actions\":{deep}"), format!("{{\"event\":{deep}\n")] {
+    for text in [deep.clone(), format!("{{\"format\":2,\"actions\":{deep}"), format!("{{\"event\":{deep}\n")] {
         assert!(!read_plan(&project, text.as_bytes()) && !read_journal(text.as_bytes()));
     }
     let (_, journal) = corpus("journal").remove(0);
