@@ -60,6 +60,25 @@ pub struct File {
     pub path: Arc<str>,
     /// The whole text.
     pub text: Arc<str>,
+    /// First byte of each line.
+    lines: Arc<[usize]>,
+}
+
+impl File {
+    /// A file.
+    pub fn new(path: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Self {
+        let text: Arc<str> = text.into();
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { path: path.into(), text, lines }
+    }
+
+    /// Line and column (from 1, in characters) of a byte.
+    pub fn line_column(&self, offset: usize) -> (usize, usize) {
+        let offset = (0..=offset.min(self.text.len())).rev().find(|i| self.text.is_char_boundary(*i)).unwrap_or(0);
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        (line, self.text[start..offset].chars().count() + 1)
+    }
 }
 
 /// All source files of a run. Files are only ever added.
@@ -71,7 +90,7 @@ pub struct Files {
 impl Files {
     /// Adds a file and returns its id.
     pub fn add(&mut self, path: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> FileId {
-        self.files.push(File { path: path.into(), text: text.into() });
+        self.files.push(File::new(path, text));
         FileId(clamp(self.files.len() - 1))
     }
 
@@ -86,18 +105,9 @@ impl Files {
     /// `path:line:column` of the start of a span; lines and columns count from 1, columns in characters.
     pub fn position(&self, span: Span) -> String {
         let file = self.get(span.file);
-        let (line, column) = line_column(&file.text, span.start as usize);
+        let (line, column) = file.line_column(span.start as usize);
         format!("{}:{line}:{column}", file.path)
     }
-}
-
-/// Line and column (from 1, in characters) of a byte offset.
-pub fn line_column(text: &str, offset: usize) -> (usize, usize) {
-    let offset = (0..=offset.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
-    let before = &text[..offset];
-    let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-    (line, column)
 }
 
 #[cfg(test)]
@@ -114,7 +124,7 @@ mod tests {
 
     #[test]
     fn an_offset_inside_a_character_or_past_the_end_does_not_panic() {
-        assert_eq!(line_column("値", 1), (1, 1));
-        assert_eq!(line_column("a\n", 99), (2, 1));
+        assert_eq!(File::new("a", "値").line_column(1), (1, 1));
+        assert_eq!(File::new("a", "a\n").line_column(99), (2, 1));
     }
 }

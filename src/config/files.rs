@@ -1,6 +1,8 @@
 //! What each sort of file holds.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use std::collections::HashMap;
+
 use crate::diagnostic::{Diagnostic, Diagnostics, suggestion};
 use crate::model::kind::Replacement;
 use crate::model::schema::Type;
@@ -205,11 +207,11 @@ fn body(fields: &mut Fields<'_, '_>) -> Body {
     let components = fields.entries("components");
     let outputs = fields.entries("outputs");
     let diagnostics = &mut *fields.diagnostics;
-    let mut seen: Vec<(&Key, &str)> = Vec::new();
+    let mut seen: HashMap<&str, (&Key, &str)> = HashMap::new();
     for (entries, what) in [(parameters, "parameter"), (resources, "resource"), (components, "component")] {
         for (key, _) in entries {
             check_word(key, diagnostics);
-            if let Some((first, other)) = seen.iter().find(|(k, _)| k.text == key.text) {
+            if let Some((first, other)) = seen.get(key.text.as_str()) {
                 diagnostics.push(
                     Diagnostic::error(format!("`{}` names a {other} and a {what}", key.text))
                         .at(key.span, format!("this {what}"))
@@ -218,7 +220,7 @@ fn body(fields: &mut Fields<'_, '_>) -> Body {
                         .help("rename one of them"),
                 );
             }
-            seen.push((key, what));
+            seen.entry(&key.text).or_insert((key, what));
         }
     }
     outputs.iter().for_each(|(key, _)| check_word(key, diagnostics));

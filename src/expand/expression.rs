@@ -2,6 +2,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use handlebars::{
@@ -10,7 +11,11 @@ use handlebars::{
 };
 use serde_json::Value;
 
+use super::each::{Each, ROUNDS};
 use super::{helpers, tag};
+
+/// Most bytes of a rendered text.
+const LONGEST: usize = 8 << 20;
 
 /// What went wrong with an expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +48,8 @@ impl ExpressionError {
 pub(super) struct Engine {
     handlebars: Handlebars<'static>,
     captured: Arc<Mutex<Option<Value>>>,
+    /// Rounds that the loops of the present text may still go.
+    rounds: Arc<AtomicU64>,
     /// Names under which texts that were rendered before are registered.
     known: HashMap<String, Result<String, ExpressionError>>,
 }
@@ -72,7 +79,9 @@ impl Engine {
         helpers::register(&mut handlebars);
         let captured = Arc::new(Mutex::new(None));
         handlebars.register_helper("__capture", Box::new(Capture(Arc::clone(&captured))));
-        Self { handlebars, captured, known: HashMap::new() }
+        let rounds = Arc::new(AtomicU64::new(0));
+        handlebars.register_helper("each", Box::new(Each(Arc::clone(&rounds))));
+        Self { handlebars, captured, rounds, known: HashMap::new() }
     }
 
     /// The value of a text with expressions in it.
@@ -102,7 +111,27 @@ impl Engine {
             Some(Err(e)) => return Err(e.clone()),
             None => return Err(ExpressionError::new("the template is lost", None)),
         };
-        self.handlebars.render(name, context).map_err(|e| render_error(&e, text))
+        self.rounds.store(ROUNDS, Ordering::Relaxed);
+        let mut out = Bounded(Vec::new());
+        self.handlebars.render_to_write(name, context, &mut out).map_err(|e| render_error(&e, text))?;
+        String::from_utf8(out.0).map_err(|e| ExpressionError::new(e.to_string(), None))
+    }
+}
+
+/// What is rendered, up to [`LONGEST`].
+struct Bounded(Vec<u8>);
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.0.len() + bytes.len() > LONGEST {
+            return Err(std::io::Error::other(format!("the text would be longer than {} MiB", LONGEST >> 20)));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -127,6 +156,7 @@ fn render_error(error: &RenderError, text: &str) -> ExpressionError {
             let helper = message.split_once(": ").map(|(name, _)| name).filter(|n| helpers::usage(n).is_some());
             ExpressionError { message: message.clone(), at, subject: helper.map(|h| Subject::Helper(h.to_owned())) }
         }
+        RenderErrorReason::IOError(e) => ExpressionError::new(e.to_string(), at),
         RenderErrorReason::NestedError(e) => ExpressionError::new(e.to_string(), at),
         other => ExpressionError::new(other.to_string(), at),
     }

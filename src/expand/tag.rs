@@ -116,8 +116,12 @@ pub(super) fn check(text: &str) -> Result<(), ExpressionError> {
     const DEEPEST: usize = 32;
     let mut open: Vec<(&str, usize)> = Vec::new();
     let fail = |message: String, at: usize| Err(ExpressionError { message, at: Some(at), subject: None });
+    let mut raw_until = 0;
     for tag in all(text) {
         let at = tag.range.start;
+        if at < raw_until {
+            continue;
+        }
         match tag.sort {
             Sort::Comment => continue,
             Sort::Open => return fail("this `{{` is not closed by `}}`".to_owned(), at),
@@ -128,7 +132,14 @@ pub(super) fn check(text: &str) -> Result<(), ExpressionError> {
         }
         if text[at..].starts_with("{{{{") {
             // A raw block: what it holds is no template.
-            return Ok(());
+            let Some(end) = text[at..].find("{{{{/") else {
+                return fail("this raw block is not ended by `{{{{/…}}}}`".to_owned(), at);
+            };
+            raw_until = text[at + end..].find("}}}}").map_or(text.len(), |close| at + end + close + 4);
+            continue;
+        }
+        if tag.inner.trim_start_matches(['#', ' ']).starts_with(['>', '*']) {
+            return fail("partials and decorators can't be used: a payload is one file".to_owned(), at);
         }
         if tag.inner.matches('(').count() > DEEPEST || open.len() > DEEPEST {
             return fail(format!("more than {DEEPEST} parentheses or blocks"), at);

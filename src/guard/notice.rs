@@ -57,7 +57,12 @@ pub fn render(
         "about": announcement.about,
         "covers": announcement.covers,
     });
-    handlebars.render_template(template.unwrap_or(built_in), &values).map_err(|e| e.to_string())
+    let template = template.unwrap_or(built_in);
+    let mut tags = template.split("{{").skip(1).map(|tag| tag.trim_start_matches(['~', '#', ' ']));
+    if tags.any(|tag| tag.starts_with(['>', '*'])) {
+        return Err("partials and decorators can't be used: a notice is one file".to_owned());
+    }
+    handlebars.render_template(template, &values).map_err(|e| e.to_string())
 }
 
 /// A time in the environment's zone, with the day of the week.

@@ -6,3 +6,8 @@ pub mod kind_case;
 pub mod memory;
 pub mod moto;
 pub mod project;
+
+/// How many inputs a test makes up: so many, or as many as `SAIKEN_FUZZ_CASES` says.
+pub fn cases(usual: u32) -> u32 {
+    std::env::var("SAIKEN_FUZZ_CASES").map_or(usual, |text| text.parse().unwrap())
+}

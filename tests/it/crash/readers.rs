@@ -12,6 +12,7 @@ use saiken::execute::journal::resume;
 use saiken::execute::record::RecordStore;
 use saiken::render::json;
 
+use crate::support::cases;
 use crate::support::project::Project;
 
 fn corpus(of: &str) -> Vec<(PathBuf, Vec<u8>)> {
@@ -184,7 +185,7 @@ fn a_deep_or_large_file_is_refused_or_read_and_never_runs_out_of_stack() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(256), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_bytes_as_a_journal_end(bytes in prop::collection::vec(any::<u8>(), 0..300)) {

@@ -1,5 +1,6 @@
 //! The language of the files a user writes: what each word means, and what each mistake is answered with.
 
+mod corpus;
 mod errors_environment;
 mod errors_expression;
 mod errors_field;

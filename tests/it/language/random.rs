@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::Project;
+use super::corpus::{USES_PAYLOAD, files};
+use crate::support::cases;
 
 const STACK: &str = "\
 stack: s
@@ -156,7 +158,7 @@ fn the_files_that_are_changed_below_are_right() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(64), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_text_as_a_stack_ends(text in "(?s).{0,200}") {
@@ -177,6 +179,17 @@ proptest! {
     #[test]
     fn a_changed_template_or_payload_ends(one in changes(), two in changes()) {
         ends(STACK, &changed(TEMPLATE, &one), &changed(PAYLOAD, &two), super::ENVIRONMENT);
+    }
+
+    #[test]
+    fn a_changed_file_of_the_corpus_ends(pick in any::<prop::sample::Index>(), changes in changes()) {
+        let all = [files("stack"), files("payload")].concat();
+        let (path, bytes) = &all[pick.index(all.len())];
+        let text = changed(&String::from_utf8_lossy(bytes), &changes);
+        match path.extension().is_some_and(|e| e == "hbs") {
+            true => ends(USES_PAYLOAD, TEMPLATE, &text, super::ENVIRONMENT),
+            false => ends(&text, TEMPLATE, PAYLOAD, super::ENVIRONMENT),
+        }
     }
 
     #[test]
