@@ -2,10 +2,12 @@
 
     POST /tests/copy    copies the server; the answer is the copy's port
     GET  /tests/census  counts everything that the emulator holds, tagged or not: {"ec2/us-east-1/vpcs": 2}
+    GET  /tests/idle    answers when no request is under way
     POST /tests/end     ends the server
 
 The first server prints its port, and ends when its standard input closes; a copy ends with the server that it is of.
-No request may be under way when a server is copied.
+No request may be under way when a server is copied. Requests are carried out one after the other: in the emulator, what one
+has half made is not seen by another, and would be made twice.
 """
 
 import gc
@@ -70,6 +72,9 @@ def improve():
 
 
 answered = {}
+turn = threading.Lock()
+counting = threading.Lock()
+accepted = 0
 
 
 def by_token(environ, start_response):
@@ -114,7 +119,7 @@ def serve(s):
     global listener
     listener = s
     make_server(
-        "127.0.0.1", s.getsockname()[1], application, threaded=True, request_handler=MotoRequestHandler, fd=s.fileno()
+        "127.0.0.1", s.getsockname()[1], application, threaded=True, request_handler=Handler, fd=s.fileno()
     ).serve_forever()
 
 
@@ -125,7 +130,7 @@ def watch_parent(parent):
 
 
 def copy(connection):
-    global listener
+    global accepted, listener
     s = listen()
     parent = os.getpid()
     gc.freeze()
@@ -133,6 +138,7 @@ def copy(connection):
         # What belongs to the server that this is a copy of; its threads are not here any more.
         os.close(connection.fileno())
         listener.close()
+        accepted = 0
         threading.Thread(target=watch_parent, args=(parent,), daemon=True).start()
         try:
             serve(s)
@@ -163,6 +169,27 @@ def census():
     return counts
 
 
+class Handler(MotoRequestHandler):
+    """Counts requests from the moment at which their connection is there: the client may be gone before they are read."""
+
+    def handle_one_request(self):
+        global accepted
+        with counting:
+            accepted += 1
+        try:
+            super().handle_one_request()
+        finally:
+            with counting:
+                accepted -= 1
+
+
+def wait_until_idle():
+    until = time.monotonic() + 30
+    while accepted > 1 and time.monotonic() < until:
+        time.sleep(0.005)
+    return "idle" if accepted == 1 else "busy"
+
+
 def application(environ, start_response):
     path = environ["PATH_INFO"]
     if path == "/tests/copy":
@@ -171,8 +198,11 @@ def application(environ, start_response):
         text = json.dumps(census())
     elif path == "/tests/end":
         os._exit(0)
+    elif path == "/tests/idle":
+        text = wait_until_idle()
     else:
-        return by_token(environ, start_response)
+        with turn:
+            return list(by_token(environ, start_response))
     start_response("200 OK", [("Content-Length", str(len(text)))])
     return [text.encode()]
 

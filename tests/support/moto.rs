@@ -76,6 +76,11 @@ impl Moto {
         serde_json::from_str(&self.control("GET", "census")).unwrap()
     }
 
+    /// Waits until no request is under way: a client that was killed may have left one behind.
+    pub fn idle(&self) {
+        assert_eq!(self.control("GET", "idle"), "idle");
+    }
+
     fn at(port: u16, python: PathBuf, original: Option<Child>) -> Self {
         let endpoint = format!("http://127.0.0.1:{port}");
         Self { endpoint, port, python, copying: Mutex::default(), original }

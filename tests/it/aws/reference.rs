@@ -23,15 +23,11 @@ impl<'a> Cli<'a> {
         for folder in ["environments", "stacks", "templates"] {
             copy(&root.join(folder), &dir.path().join(folder));
         }
-        // The real staging environment, on the emulator's account; what is taken down here holds no data of anyone.
+        // The real staging environment, on the emulator's account.
         let staging = std::fs::read_to_string(dir.path().join("environments/staging.yaml")).unwrap();
         let lines: Vec<&str> =
             staging.lines().filter(|l| !l.starts_with("account:") && !l.starts_with("role:")).collect();
-        std::fs::write(
-            dir.path().join("environments/staging.yaml"),
-            lines.join("\n") + "\nguards: { data: { loss: allowed } }\n",
-        )
-        .unwrap();
+        std::fs::write(dir.path().join("environments/staging.yaml"), lines.join("\n") + "\n").unwrap();
         Self { dir, moto }
     }
 

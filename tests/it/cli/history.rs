@@ -155,6 +155,6 @@ fn processes_that_race_for_the_lock_never_write_at_the_same_time() {
     for pair in spans.windows(2) {
         assert!(pair[0].1 <= pair[1].0, "two writers: {pair:?}");
     }
-    println!("{} processes, {} applies, {refused} refused", PROCESSES * ROUNDS, spans.len());
+    crate::support::tell(&format!("{} processes, {} applies, {refused} refused", PROCESSES * ROUNDS, spans.len()));
     s.run(&["plan", "--detailed-exitcode"]).code(0);
 }

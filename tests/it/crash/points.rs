@@ -99,7 +99,7 @@ fn again(system: &System, destroy: bool, when: &str) {
 fn survives(scenario: &Scenario) {
     for parallelism in [1, 16] {
         let points = every_point(scenario, parallelism);
-        println!("{}: {points} crash points, {parallelism} steps at a time", scenario.name);
+        crate::support::tell(&format!("{}: {points} crash points, {parallelism} steps at a time", scenario.name));
         assert!(points > 3 * (scenario.system)().desired.resources.len() as u64, "every step has at least three");
     }
 }
@@ -157,7 +157,7 @@ fn a_crash_at_any_point_of_saving_and_deleting_data_leaves_a_recovery_point_of_e
                 "{when}: saved again although a new enough one was there: {kept:?}"
             );
         });
-        println!("{}: {points} crash points, {parallelism} steps at a time", scenario.name);
+        crate::support::tell(&format!("{}: {points} crash points, {parallelism} steps at a time", scenario.name));
         assert!(points > 15, "{points}");
     }
 }

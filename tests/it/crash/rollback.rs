@@ -68,7 +68,7 @@ fn a_failed_apply_is_taken_back_to_what_was_last_applied_without_loss_of_data() 
             }
         }
     }
-    println!("{runs} failed applies taken back, {whole} wholly");
+    crate::support::tell(&format!("{runs} failed applies taken back, {whole} wholly"));
     assert!(runs > 300 && whole > 50, "{runs} {whole}");
 }
 

@@ -133,6 +133,6 @@ fn any_mix_of_faults_and_crashes_ends_in_what_is_declared() {
         }
     });
     let (schedules, crashes) = (seeds.end - seeds.start, crashes.into_inner());
-    println!("{schedules} schedules, seeds {seeds:?}, {crashes} crashes");
+    crate::support::tell(&format!("{schedules} schedules, seeds {seeds:?}, {crashes} crashes"));
     assert!(schedules < 10 || crashes > 0);
 }
