@@ -74,13 +74,15 @@ fn an_interruption_needs_a_window_or_an_emergency() {
 #[test]
 fn an_open_window_lets_the_work_through_and_a_mistake_in_the_template_announces_nothing() {
     let sandbox = guarded("guards: {data: {loss: allowed}, interruptions: {notice: 0s}}\n");
-    let soon = jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_millis(1500)).unwrap().to_string();
     sandbox.write("templates/notices/planned-stop.en.md.hbs", "{{wrong}}");
     let refused = sandbox.run(&["announce", "--from", "2099-12-01 02:00", "--for", "1h"]).code(1);
     assert!(refused.err.contains("nothing was announced"), "{}", refused.err);
     sandbox.write("templates/notices/planned-stop.en.md.hbs", "Work on {{project}}");
-    let announced = sandbox.run(&["announce", "--from", &soon, "--for", "1h"]).code(0);
+    let soon = jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_secs(4)).unwrap();
+    let announced = sandbox.run(&["announce", "--from", &soon.to_string(), "--for", "1h"]).code(0);
     assert!(announced.out.ends_with("Work on shop"), "{}", announced.out);
-    std::thread::sleep(std::time::Duration::from_millis(1600));
+    while jiff::Timestamp::now() <= soon {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
     sandbox.run(&["destroy", "--yes"]).code(0);
 }
