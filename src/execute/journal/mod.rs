@@ -1,7 +1,7 @@
 //! The journal of an apply: append-only JSON lines, durable before each call that they announce.
 //!
 //! Holds addresses, operations, ids, times and masked errors, never specs. The rules are in [`state`], where it is written in
-//! [`sink`], how it is read in [`reading`].
+//! `sink`, how it is read in `reading`.
 
 mod reading;
 pub mod resume;
