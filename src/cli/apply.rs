@@ -33,6 +33,9 @@ pub(crate) struct Arguments {
     /// What follows if a step fails
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     on_failure: OnFailure,
+    /// Don't look first at quotas, names, zones and permissions
+    #[arg(long)]
+    skip_preflight: bool,
     /// Don't ask
     #[arg(short, long)]
     yes: bool,
@@ -46,7 +49,8 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
     locked(&mut live, shell, async |live, held| {
         let permits = permits(live, &arguments.allow_data_loss, arguments.emergency.as_deref()).await?;
         let on_failure = arguments.on_failure;
-        let approval = Approval { yes: arguments.yes, saved: saved.is_some(), permits, on_failure };
+        let skip_preflight = arguments.skip_preflight;
+        let approval = Approval { yes: arguments.yes, saved: saved.is_some(), permits, on_failure, skip_preflight };
         live.look_back(shell).await;
         let observed = live.observe(false, global, shell).await;
         let plan = match saved {

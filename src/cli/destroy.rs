@@ -23,6 +23,9 @@ pub(crate) struct Arguments {
     /// Interrupt service outside of the announced windows, for this reason
     #[arg(long, value_name = "REASON")]
     emergency: Option<String>,
+    /// Don't look first at permissions
+    #[arg(long)]
+    skip_preflight: bool,
     /// Don't ask
     #[arg(short, long)]
     yes: bool,
@@ -37,7 +40,7 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
         let plan = live.plan(&observed, &PlanOptions { stacks: &arguments.stacks, destroy: true })?;
         show_before(&plan, global, shell);
         let permits = permits(live, &arguments.allow_data_loss, arguments.emergency.as_deref()).await?;
-        let approval = Approval { permits, ..Approval::plain(arguments.yes) };
+        let approval = Approval { permits, skip_preflight: arguments.skip_preflight, ..Approval::plain(arguments.yes) };
         carry_out(live, &plan, &observed, approval, held, global, shell).await
     })
     .await

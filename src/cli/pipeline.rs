@@ -21,6 +21,7 @@ use crate::model::environment::{Environment, Provider};
 use crate::model::kind::Kinds;
 use crate::model::observed::Observed;
 use crate::model::plan::{Interrupted, Plan};
+use crate::model::preflight::{Preflight, Question};
 use crate::model::record::Record;
 use crate::plan::{self, Inputs};
 use crate::providers::{self, aws};
@@ -260,6 +261,18 @@ impl Live {
         let calls: u64 = observed.calls.values().sum();
         tracing::info!(objects = observed.objects.len(), calls, "read the cloud");
         observed
+    }
+
+    /// Looks at what can be known to fail before the first write.
+    pub async fn preflight(&self, plan: &Plan, observed: &Observed, shell: &Shell) -> Preflight {
+        let question = Question::of(plan, &self.declared.kinds, observed);
+        if question.changes.is_empty() {
+            return Preflight::default();
+        }
+        let spinner = super::progress::spinner(shell, "looking at quotas, names, zones and permissions");
+        let answer = self.cloud.preflight(&question).await;
+        spinner.finish_and_clear();
+        answer
     }
 
     /// Makes the plan.

@@ -7,7 +7,7 @@ use clap::Args;
 use super::error::Failure;
 use super::pipeline::{Declared, Live, PlanOptions, show_plan};
 use super::shell::Shell;
-use super::{FOUND, Global, OK};
+use super::{FOUND, Format, Global, OK};
 use crate::render;
 
 /// Show what apply would do, and why
@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// Exit with 2 if there is something to do
     #[arg(long)]
     detailed_exitcode: bool,
+    /// Look at quotas, names, zones and permissions, as apply does before its first write
+    #[arg(long)]
+    preflight: bool,
     /// Read every field of every object, also those that cost a call each
     #[arg(long)]
     deep: bool,
@@ -34,7 +37,22 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
     live.look_back(shell).await;
     let observed = live.observe(arguments.deep, global, shell).await;
     let plan = live.plan(&observed, &PlanOptions { stacks: &arguments.stacks, destroy: false })?;
-    show_plan(&plan, global, shell);
+    if arguments.preflight {
+        let preflight = live.preflight(&plan, &observed, shell).await;
+        match global.format {
+            Format::Json => shell.data(&render::json::plan_and_preflight(&plan, &preflight)),
+            Format::Text => {
+                show_plan(&plan, global, shell);
+                shell.data(&format!("\n{}", render::preflight::text(&preflight, shell.width())));
+            }
+            Format::Markdown => {
+                show_plan(&plan, global, shell);
+                shell.data(&render::preflight::markdown(&preflight));
+            }
+        }
+    } else {
+        show_plan(&plan, global, shell);
+    }
     if let Some(path) = &arguments.out {
         std::fs::write(path, render::json::plan(&plan))
             .map_err(|e| Failure::new(format!("the plan can't be saved to {}", path.display())).because(e))?;

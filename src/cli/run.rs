@@ -21,6 +21,8 @@ use crate::model::Address;
 use crate::model::desired::Desired;
 use crate::model::observed::Observed;
 use crate::model::plan::{Impact, Plan};
+use crate::model::preflight::Preflight;
+use crate::render;
 
 /// Whether and how the user agreed.
 pub(crate) struct Approval {
@@ -32,6 +34,8 @@ pub(crate) struct Approval {
     pub permits: Permits,
     /// What follows if a step fails.
     pub on_failure: OnFailure,
+    /// Don't look first at what can be known to fail.
+    pub skip_preflight: bool,
 }
 
 /// What follows if a step fails, and what does not depend on it is done.
@@ -47,7 +51,7 @@ pub(crate) enum OnFailure {
 impl Approval {
     /// For a plan made just now that takes nothing away.
     pub fn plain(yes: bool) -> Self {
-        Self { yes, saved: false, permits: Permits::default(), on_failure: OnFailure::Stop }
+        Self { yes, saved: false, permits: Permits::default(), on_failure: OnFailure::Stop, skip_preflight: false }
     }
 }
 
@@ -91,6 +95,14 @@ pub(crate) async fn carry_out(
         } else {
             Err(Failure::new("nothing can be done: all that differs is held").help("see the section `Held`"))
         };
+    }
+    if !approval.skip_preflight {
+        let preflight = live.preflight(plan, observed, shell).await;
+        let text = render::preflight::text(&preflight, shell.width());
+        if !text.is_empty() {
+            shell.say(text.trim_end());
+        }
+        check_preflight(&preflight)?;
     }
     if !approval.yes && !shell.confirm(&question(plan))? {
         return Err(Failure::new("not applied"));
@@ -251,6 +263,15 @@ fn check_window(live: &Live, plan: &Plan, permits: &Permits) -> Result<(), Failu
         }
     });
     Err(failure)
+}
+
+/// Nothing is begun that is certain to fail.
+fn check_preflight(preflight: &Preflight) -> Result<(), Failure> {
+    if !preflight.blocks() {
+        return Ok(());
+    }
+    Err(Failure::new("it would fail; nothing was done")
+        .help("see `Before the first write`; --skip-preflight goes on all the same"))
 }
 
 /// A saved plan is obeyed exactly or refused.

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::Address;
 use super::observed::{Lookup, Object};
 use super::ownership::Owner;
+use super::preflight::{Preflight, Question};
 use super::value::Map;
 
 /// Who we are to the cloud.
@@ -288,6 +289,12 @@ pub trait Cloud: Send + Sync {
     /// # Errors
     /// If the call fails.
     async fn own(&self, request: &OwnRequest) -> Result<(), ApiError>;
+
+    /// Checks what can be known before the first write. It never fails: what can't be checked is part of the answer.
+    async fn preflight(&self, question: &Question<'_>) -> Preflight {
+        let _ = question;
+        Preflight::default()
+    }
 
     /// How long a read may not show yet what was written.
     fn lag(&self) -> Lag {

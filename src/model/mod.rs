@@ -8,6 +8,7 @@ pub mod kind;
 pub mod observed;
 pub mod ownership;
 pub mod plan;
+pub mod preflight;
 pub mod record;
 pub mod schema;
 pub mod storage;

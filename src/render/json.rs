@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::model::plan::{FORMAT, Plan};
+use crate::model::preflight::Preflight;
 
 /// Why a text is not a plan that this version obeys.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,14 @@ pub enum ParseError {
 /// The whole plan, pretty, with a line break at the end.
 pub fn plan(plan: &Plan) -> String {
     pretty(plan)
+}
+
+/// The plan, with a member `preflight`.
+pub fn plan_and_preflight(plan: &Plan, preflight: &Preflight) -> String {
+    // As in `pretty`.
+    let mut value = serde_json::to_value(plan).unwrap_or_default();
+    value["preflight"] = serde_json::to_value(preflight).unwrap_or_default();
+    pretty(&value)
 }
 
 /// What drifted: `format`, `environment`, `drift`, `held`.

@@ -153,7 +153,7 @@ fn held(out: &mut String, plan: &Plan) {
 }
 
 /// Text that means nothing to Markdown or HTML.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

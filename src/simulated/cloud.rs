@@ -18,6 +18,7 @@ use crate::model::cloud::{
 use crate::model::kind::KindDef;
 use crate::model::observed::{Lookup, Object, Status};
 use crate::model::ownership::{self, hash};
+use crate::model::preflight::{Preflight, Question};
 
 /// Virtual seconds until a recovery point is complete.
 const COPYING_SECONDS: u32 = 60;
@@ -318,6 +319,11 @@ impl Cloud for Simulated {
         fails_before(fault, &operation)?;
         self.call(&operation, |world| self.tag(world, request, &operation))?;
         fails_after(fault, &operation)
+    }
+
+    async fn preflight(&self, question: &Question<'_>) -> Preflight {
+        let looked = self.store.read(|world| self.foresee(world, question));
+        looked.unwrap_or_else(|e| Preflight { findings: Vec::new(), unchecked: vec![format!("everything: {e}")] })
     }
 
     fn lag(&self) -> Lag {

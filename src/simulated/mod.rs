@@ -11,6 +11,7 @@ mod cloud;
 pub mod commands;
 mod faults;
 mod field;
+mod preflight;
 mod record;
 mod settings;
 mod store;

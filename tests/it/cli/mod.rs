@@ -4,6 +4,7 @@ mod documentation;
 mod flow;
 mod guards;
 mod history;
+mod preflight;
 mod rollback;
 mod simulate;
 mod simulated_page;
