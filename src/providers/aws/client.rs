@@ -60,6 +60,8 @@ pub struct Clients {
     pub ssm: aws_sdk_ssm::Client,
     /// Who we are.
     pub sts: aws_sdk_sts::Client,
+    /// Quotas of the account.
+    pub quotas: aws_sdk_servicequotas::Client,
     /// Tags over services.
     pub tagging: aws_sdk_resourcegroupstagging::Client,
 }
@@ -102,6 +104,7 @@ impl Sets {
             logs: client!(aws_sdk_cloudwatchlogs),
             ssm: client!(aws_sdk_ssm),
             sts: client!(aws_sdk_sts),
+            quotas: client!(aws_sdk_servicequotas),
             tagging: client!(aws_sdk_resourcegroupstagging),
         }
     }

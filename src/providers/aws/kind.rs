@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::client::{Context, Look};
+use super::preflight::kind::{Checked, Checker};
 use crate::model::Address;
 use crate::model::cloud::{
     ApiError, CreateRequest, DeleteRequest, ErrorClass, OwnRequest, ReadRequest, RecoveryPoint, Resolved, SaveRequest,
@@ -211,7 +212,7 @@ pub struct Delete<'a, S> {
 
 /// A kind on AWS.
 #[async_trait]
-pub trait AwsKind: Kind<Spec: Send + Sync + Clone> {
+pub trait AwsKind: Checked + Kind<Spec: Send + Sync + Clone> {
     /// Reads objects in bulk: pages filtered by tags, never one call for each object where the API has a page.
     ///
     /// # Errors
@@ -263,7 +264,7 @@ pub trait AwsKind: Kind<Spec: Send + Sync + Clone> {
 
 /// A kind without its types, as [`super::Aws`] holds it.
 #[async_trait]
-pub trait Handler: Send + Sync {
+pub trait Handler: Checker {
     /// Reads objects: the owned ones, and those to adopt.
     async fn read(&self, cx: &Context, request: &ReadRequest<'_>) -> Result<Vec<Object>, ApiError>;
     /// Ids of the objects with these tags.

@@ -65,6 +65,7 @@ fn bucket_of(operation: &str) -> &str {
             "iam" => "iam:read",
             "kms" => "kms:read",
             "logs" => "logs:read",
+            "servicequotas" => "servicequotas:read",
             "ssm" => "ssm:read",
             _ => service,
         },
@@ -73,7 +74,7 @@ fn bucket_of(operation: &str) -> &str {
 }
 
 fn is_read(name: &str) -> bool {
-    ["Describe", "Get", "List", "Lookup", "Search"].iter().any(|p| name.starts_with(p))
+    ["Describe", "Get", "List", "Lookup", "Search", "Simulate"].iter().any(|p| name.starts_with(p))
 }
 
 /// A bucket: so many calls at once, then so many a second.

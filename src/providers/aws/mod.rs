@@ -14,6 +14,7 @@ pub mod kms;
 mod limit;
 pub mod logs;
 mod lookup;
+pub mod preflight;
 mod request_ids;
 mod retry;
 pub mod s3;
@@ -31,6 +32,7 @@ use crate::model::cloud::{
     SaveRequest, UpdateRequest, Watch,
 };
 use crate::model::observed::{Lookup, Object};
+use crate::model::preflight::{Preflight, Question};
 
 use client::{Session, Settings};
 use kind::Handler;
@@ -110,6 +112,10 @@ impl Cloud for Aws {
     async fn own(&self, request: &OwnRequest) -> Result<(), ApiError> {
         let cx = self.session.context(&request.object.region);
         self.handler(&request.object.kind)?.own(&cx, request).await
+    }
+
+    async fn preflight(&self, question: &Question<'_>) -> Preflight {
+        preflight::answer(&self.session, &self.region, &self.handlers, question).await
     }
 
     fn lag(&self) -> Lag {

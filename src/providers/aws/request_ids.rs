@@ -44,7 +44,7 @@ pub(super) fn note(operation: &str, answer: &impl RequestId) {
 
 fn writes(operation: &str) -> bool {
     let name = operation.split_once(':').map_or(operation, |(_, name)| name);
-    !["Describe", "List", "Get", "Lookup", "Search"].iter().any(|reads| name.starts_with(reads))
+    !["Describe", "List", "Get", "Lookup", "Search", "Simulate"].iter().any(|reads| name.starts_with(reads))
 }
 
 #[cfg(test)]

@@ -32,11 +32,14 @@ use super::parts::{LifecycleHook, ScalingPolicy, ScheduledAction, check_policy};
 use crate::model::cloud::ApiError;
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::Object;
+use crate::model::ownership::Owner;
+use crate::model::preflight::View;
 use crate::model::types::{Duration, Ref};
 use crate::providers::aws::client::Context;
 use crate::providers::aws::ec2::launch_template::LaunchTemplate;
 use crate::providers::aws::ec2::subnet::Subnet;
-use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Tags, Update};
+use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
+use crate::providers::aws::preflight::kind::{Checked, Holder, Name, Needs, Quota, Servers, Tally, Use};
 use crate::providers::aws::words::words;
 
 /// The kind `autoscaling_group`.
@@ -425,6 +428,77 @@ impl Kind for AutoscalingGroup {
                 "use `template_version: \"{{ template.default_version }}\"`",
             );
         }
+    }
+}
+
+/// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html>
+static GROUPS: Quota = Quota::new("autoscaling", "L-CDE20ADC", "Auto Scaling groups per region");
+
+#[async_trait]
+impl Checked for AutoscalingGroup {
+    fn needs() -> Needs {
+        Needs {
+            resource: "autoScalingGroup:*:autoScalingGroupName/{name}",
+            only_for: &[
+                ("autoscaling:PutScalingPolicy", &["policies"]),
+                ("autoscaling:DeletePolicy", &["policies"]),
+                ("autoscaling:PutScheduledUpdateGroupAction", &["schedules"]),
+                ("autoscaling:DeleteScheduledAction", &["schedules"]),
+                ("autoscaling:PutLifecycleHook", &["hooks"]),
+                ("autoscaling:DeleteLifecycleHook", &["hooks"]),
+                ("autoscaling:EnableMetricsCollection", &["metrics"]),
+                ("autoscaling:DisableMetricsCollection", &["metrics"]),
+                ("autoscaling:SuspendProcesses", &["suspended"]),
+                ("autoscaling:ResumeProcesses", &["suspended"]),
+                ("autoscaling:AttachLoadBalancerTargetGroups", &["target_groups"]),
+                ("autoscaling:DetachLoadBalancerTargetGroups", &["target_groups"]),
+                ("autoscaling:StartInstanceRefresh", &["launch_template", "template_version", "mixed_instances"]),
+                ("autoscaling:DescribeInstanceRefreshes", &["launch_template", "template_version", "mixed_instances"]),
+                ("ec2:RunInstances", &["launch_template", "template_version", "mixed_instances"]),
+                ("iam:PassRole", &[]),
+                ("iam:CreateServiceLinkedRole", &[]),
+            ],
+        }
+    }
+
+    fn uses(_: &View<'_>) -> Vec<Use> {
+        vec![Use::one(&GROUPS)]
+    }
+
+    async fn tally(cx: &Context) -> Result<Option<Tally>, ApiError> {
+        let request = cx.clients.autoscaling.describe_account_limits();
+        let answer = cx.call("autoscaling:DescribeAccountLimits", request.send()).await?;
+        let (used, limit) = (answer.number_of_auto_scaling_groups(), answer.max_number_of_auto_scaling_groups());
+        Ok(Some(Tally::told(&GROUPS, used, limit)))
+    }
+
+    fn names(view: &View<'_>) -> Vec<Name> {
+        view.own_name().map(Name::new).into_iter().collect()
+    }
+
+    async fn holders(cx: &Context, names: &[Name]) -> Result<Vec<Holder>, ApiError> {
+        let ids: Vec<String> = names.iter().map(|n| n.name.clone()).collect();
+        let found = Self::read(cx, &Read::brief(Selection::Ids(&ids))).await?;
+        let holder = |f: Found<Spec>| Holder { name: Name::new(&f.id), owner: Owner::from_tags(&f.tags), id: f.id };
+        Ok(found.into_iter().map(holder).collect())
+    }
+
+    fn servers<'a>(view: &View<'a>) -> Option<Servers<'a>> {
+        let template = view.target("launch_template");
+        let mixed = view.spec.get("mixed_instances").and_then(|m| m.get("types")?.as_array());
+        let types: Vec<&str> = match mixed {
+            Some(types) => types.iter().filter_map(|t| t.get("type")?.as_str()).collect(),
+            None => template.and_then(|t| t.text("instance_type")).into_iter().collect(),
+        };
+        if types.is_empty() {
+            return None;
+        }
+        let on_demand = match (mixed, template.is_some_and(|t| t.asks("spot"))) {
+            (Some(_), _) => None,
+            (None, true) => Some(0),
+            (None, false) => view.number("desired").or_else(|| view.number("min")),
+        };
+        Some(Servers { types, zones: view.zones("subnets"), on_demand, everywhere: false })
     }
 }
 

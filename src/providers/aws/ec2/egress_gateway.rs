@@ -17,9 +17,11 @@ use super::{attributes, filters, from_tags, retag, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Replacement, Scope};
 use crate::model::observed::{Object, Status};
+use crate::model::preflight::View;
 use crate::model::types::Ref;
 use crate::providers::aws::client::Context;
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
+use crate::providers::aws::preflight::kind::{Checked, Needs, Quota, Tally, Use};
 
 /// The kind `egress_gateway`.
 pub struct EgressGateway;
@@ -63,6 +65,26 @@ impl Kind for EgressGateway {
             zone_field: None,
             loose_refs: &[],
         }
+    }
+}
+
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>
+static GATEWAYS: Quota = Quota::new("vpc", "L-45FE3B85", "Egress-only internet gateways per Region");
+
+#[async_trait]
+impl Checked for EgressGateway {
+    fn needs() -> Needs {
+        Needs { resource: "egress-only-internet-gateway/*", only_for: &[] }
+    }
+
+    fn uses(_: &View<'_>) -> Vec<Use> {
+        vec![Use::one(&GATEWAYS)]
+    }
+
+    async fn tally(cx: &Context) -> Result<Option<Tally>, ApiError> {
+        let request = cx.ec2().describe_egress_only_internet_gateways().max_results(255);
+        let pages = cx.pages("ec2:DescribeEgressOnlyInternetGateways", request.into_paginator().send()).await?;
+        Ok(Some(Tally::of(pages.iter().flat_map(|p| p.egress_only_internet_gateways()).map(|_| Use::one(&GATEWAYS)))))
     }
 }
 

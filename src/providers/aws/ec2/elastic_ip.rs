@@ -20,9 +20,11 @@ use super::{attributes, filters, from_tags, retag, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass, Watch};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
+use crate::model::preflight::View;
 use crate::model::types::Ref;
 use crate::providers::aws::client::{Context, Look};
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update, create_once};
+use crate::providers::aws::preflight::kind::{Checked, Needs, Quota, Tally, Use};
 
 /// Longest time until a reverse name is in force.
 const NAMED_WITHIN: Duration = Duration::from_secs(900);
@@ -121,6 +123,35 @@ impl Kind for ElasticIp {
         if spec.private_ip.is_some() && spec.instance.is_none() && spec.network_interface.is_none() {
             problems.add("private_ip", "nothing has the address", "add `instance` or `network_interface`");
         }
+    }
+}
+
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>
+static ADDRESSES: Quota = Quota::new("ec2", "L-0263D0A3", "EC2-VPC Elastic IPs");
+
+#[async_trait]
+impl Checked for ElasticIp {
+    fn needs() -> Needs {
+        Needs {
+            resource: "elastic-ip/*",
+            only_for: &[
+                ("ec2:AssociateAddress", &["instance", "network_interface", "private_ip"]),
+                ("ec2:DisassociateAddress", &["instance", "network_interface"]),
+                ("ec2:ModifyAddressAttribute", &["reverse_dns"]),
+                ("ec2:ResetAddressAttribute", &["reverse_dns"]),
+            ],
+        }
+    }
+
+    fn uses(view: &View<'_>) -> Vec<Use> {
+        // Addresses of a pool of one's own are not Amazon's.
+        if view.asks("pool") { Vec::new() } else { vec![Use::one(&ADDRESSES)] }
+    }
+
+    async fn tally(cx: &Context) -> Result<Option<Tally>, ApiError> {
+        let answer = cx.call("ec2:DescribeAddresses", cx.ec2().describe_addresses().send()).await?;
+        let amazons = answer.addresses().iter().filter(|a| a.public_ipv4_pool().is_none_or(|pool| pool == "amazon"));
+        Ok(Some(Tally::of(amazons.map(|_| Use::one(&ADDRESSES)))))
     }
 }
 

@@ -26,6 +26,7 @@ use crate::providers::aws::client::Context;
 use crate::providers::aws::iam::role::Role;
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Tags, Update};
 use crate::providers::aws::logs::log_group::LogGroup;
+use crate::providers::aws::preflight::kind::{Checked, Needs};
 use crate::providers::aws::words::words;
 
 /// The kind `flow_log`.
@@ -194,6 +195,20 @@ impl Kind for FlowLog {
         }
         if let Some(interval) = spec.interval.as_ref().filter(|i| ![0, 60, 600].contains(&i.seconds())) {
             problems.add("interval", format!("`{interval}` is not possible"), "write 1m or 10m");
+        }
+    }
+}
+
+#[async_trait]
+impl Checked for FlowLog {
+    fn needs() -> Needs {
+        Needs {
+            resource: "vpc-flow-log/*",
+            only_for: &[
+                ("iam:PassRole", &["role", "cross_account_role"]),
+                ("logs:CreateLogDelivery", &["bucket_arn", "firehose_arn"]),
+                ("logs:DeleteLogDelivery", &["bucket_arn", "firehose_arn"]),
+            ],
         }
     }
 }

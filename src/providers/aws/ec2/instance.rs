@@ -30,11 +30,13 @@ use super::subnet::Subnet;
 use crate::model::cloud::ApiError;
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::Object;
+use crate::model::preflight::View;
 use crate::model::types::{Image, Ref, Size};
 use crate::providers::aws::client::Context;
 use crate::providers::aws::iam::role::Role;
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Tags, Update};
 use crate::providers::aws::kms::key::Key;
+use crate::providers::aws::preflight::kind::{Checked, Needs, Servers};
 
 /// The kind `instance`.
 pub struct Instance;
@@ -302,6 +304,41 @@ impl Kind for Instance {
             let message = "hibernation writes memory to the root disk, which must be encrypted";
             problems.add("hibernation", message, "remove `encrypted: false` from `root_disk`");
         }
+    }
+}
+
+#[async_trait]
+impl Checked for Instance {
+    fn needs() -> Needs {
+        Needs {
+            resource: "instance/*",
+            only_for: &[
+                ("ec2:DescribeImages", &[]),
+                ("ec2:StopInstances", &[]),
+                ("ec2:StartInstances", &["running", "instance_type"]),
+                ("ec2:ModifyInstanceAttribute", &[]),
+                ("iam:PassRole", &["role"]),
+                ("ec2:ModifyInstanceMetadataOptions", &["metadata"]),
+                ("ec2:ModifyInstanceCreditSpecification", &["credits"]),
+                ("ec2:ModifyVolume", &["root_disk"]),
+                ("ec2:DescribeVolumesModifications", &["root_disk"]),
+                ("ec2:MonitorInstances", &["monitoring"]),
+                ("ec2:UnmonitorInstances", &[]),
+                ("ec2:DescribeIamInstanceProfileAssociations", &["role"]),
+                ("ec2:AssociateIamInstanceProfile", &[]),
+                ("ec2:ReplaceIamInstanceProfileAssociation", &[]),
+            ],
+        }
+    }
+
+    fn servers<'a>(view: &View<'a>) -> Option<Servers<'a>> {
+        let stopped = view.spec.get("running") == Some(&serde_json::Value::Bool(false));
+        Some(Servers {
+            types: vec![view.text("instance_type")?],
+            zones: view.zones("subnet"),
+            on_demand: Some(u64::from(!stopped)),
+            everywhere: true,
+        })
     }
 }
 

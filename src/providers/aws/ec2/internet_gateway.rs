@@ -17,9 +17,11 @@ use super::{attributes, filters, from_tags, retag, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Replacement, Scope};
 use crate::model::observed::{Object, Status};
+use crate::model::preflight::View;
 use crate::model::types::Ref;
 use crate::providers::aws::client::Context;
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update, create_once};
+use crate::providers::aws::preflight::kind::{Checked, Needs, Quota, Tally, Use};
 
 /// The kind `internet_gateway`.
 pub struct InternetGateway;
@@ -64,6 +66,29 @@ impl Kind for InternetGateway {
             zone_field: None,
             loose_refs: &[],
         }
+    }
+}
+
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>
+static GATEWAYS: Quota = Quota::new("vpc", "L-A4707A72", "Internet gateways per Region");
+
+#[async_trait]
+impl Checked for InternetGateway {
+    fn needs() -> Needs {
+        Needs {
+            resource: "internet-gateway/*",
+            only_for: &[("ec2:AttachInternetGateway", &["vpc"]), ("ec2:DetachInternetGateway", &["vpc"])],
+        }
+    }
+
+    fn uses(_: &View<'_>) -> Vec<Use> {
+        vec![Use::one(&GATEWAYS)]
+    }
+
+    async fn tally(cx: &Context) -> Result<Option<Tally>, ApiError> {
+        let request = cx.ec2().describe_internet_gateways().max_results(1000);
+        let pages = cx.pages("ec2:DescribeInternetGateways", request.into_paginator().send()).await?;
+        Ok(Some(Tally::of(pages.iter().flat_map(|p| p.internet_gateways()).map(|_| Use::one(&GATEWAYS)))))
     }
 }
 

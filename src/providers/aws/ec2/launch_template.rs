@@ -16,7 +16,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use aws_sdk_ec2::types::{LaunchTemplate as ApiTemplate, LaunchTemplateVersion, ResourceType};
+use aws_sdk_ec2::types::{Filter, LaunchTemplate as ApiTemplate, LaunchTemplateVersion, ResourceType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -32,11 +32,14 @@ use super::{attributes, filters, from_tags, retag, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
+use crate::model::ownership::Owner;
+use crate::model::preflight::View;
 use crate::model::types::{Image, Ref, Size};
 use crate::providers::aws::client::Context;
 use crate::providers::aws::iam::role::Role;
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update, create_once};
 use crate::providers::aws::kms::key::Key;
+use crate::providers::aws::preflight::kind::{Checked, Holder, Name, Needs, Quota, Tally, Use};
 use crate::providers::aws::words::words;
 
 /// Device names under which images have their root disk; any other is an extra disk.
@@ -361,6 +364,47 @@ impl Kind for LaunchTemplate {
                 "declare `root_disk: {}`",
             );
         }
+    }
+}
+
+/// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html>
+static TEMPLATES: Quota = Quota::new("ec2", "L-FB451C26", "Launch templates");
+
+#[async_trait]
+impl Checked for LaunchTemplate {
+    fn needs() -> Needs {
+        Needs { resource: "launch-template/*", only_for: &[] }
+    }
+
+    fn uses(_: &View<'_>) -> Vec<Use> {
+        vec![Use::one(&TEMPLATES)]
+    }
+
+    async fn tally(cx: &Context) -> Result<Option<Tally>, ApiError> {
+        let request = cx.ec2().describe_launch_templates().max_results(200);
+        let pages = cx.pages("ec2:DescribeLaunchTemplates", request.into_paginator().send()).await?;
+        Ok(Some(Tally::of(pages.iter().flat_map(|p| p.launch_templates()).map(|_| Use::one(&TEMPLATES)))))
+    }
+
+    fn names(view: &View<'_>) -> Vec<Name> {
+        view.own_name().map(Name::new).into_iter().collect()
+    }
+
+    async fn holders(cx: &Context, names: &[Name]) -> Result<Vec<Holder>, ApiError> {
+        let mut holders = Vec::new();
+        for some in names.chunks(200) {
+            // By a filter: a name that is not there would fail the whole call.
+            let values = some.iter().map(|n| n.name.clone()).collect();
+            let filter = Filter::builder().name("launch-template-name").set_values(Some(values)).build();
+            let request = cx.ec2().describe_launch_templates().filters(filter).max_results(200);
+            let pages = cx.pages("ec2:DescribeLaunchTemplates", request.into_paginator().send()).await?;
+            holders.extend(pages.iter().flat_map(|p| p.launch_templates()).map(|template| Holder {
+                name: Name::new(template.launch_template_name().unwrap_or_default()),
+                id: template.launch_template_id().unwrap_or_default().to_owned(),
+                owner: Owner::from_tags(&from_tags(template.tags())),
+            }));
+        }
+        Ok(holders)
     }
 }
 

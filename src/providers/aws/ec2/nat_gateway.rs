@@ -24,9 +24,11 @@ use super::{attributes, filters, from_tags, retag, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
+use crate::model::preflight::View;
 use crate::model::types::Ref;
 use crate::providers::aws::client::{Context, Look};
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
+use crate::providers::aws::preflight::kind::{Checked, Needs, Quota, Tally, Use};
 
 /// Longest time until a new gateway is usable.
 const USABLE_WITHIN: Duration = Duration::from_secs(600);
@@ -163,6 +165,46 @@ impl Kind for NatGateway {
         if spec.secondary_private_ips.is_some() && spec.secondary_private_ip_count.is_some() {
             problems.add("secondary_private_ip_count", "the addresses are given already", "keep one of the two");
         }
+    }
+}
+
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>
+static GATEWAYS: Quota = Quota::new("vpc", "L-FE5A380F", "NAT gateways per Availability Zone");
+
+#[async_trait]
+impl Checked for NatGateway {
+    fn needs() -> Needs {
+        Needs {
+            resource: "natgateway/*",
+            only_for: &[
+                ("ec2:AssociateNatGatewayAddress", &["secondary_elastic_ips"]),
+                ("ec2:DisassociateNatGatewayAddress", &["secondary_elastic_ips"]),
+                ("ec2:AssignPrivateNatGatewayAddress", &["secondary_private_ips", "secondary_private_ip_count"]),
+                ("ec2:UnassignPrivateNatGatewayAddress", &["secondary_private_ips", "secondary_private_ip_count"]),
+            ],
+        }
+    }
+
+    fn uses(view: &View<'_>) -> Vec<Use> {
+        view.zones("subnet").into_iter().map(|zone| Use::of(&GATEWAYS, zone)).collect()
+    }
+
+    async fn tally(cx: &Context) -> Result<Option<Tally>, ApiError> {
+        let states = ["pending", "available", "deleting"].map(str::to_owned).to_vec();
+        let state = Filter::builder().name("state").set_values(Some(states)).build();
+        let gateways = cx.ec2().describe_nat_gateways().filter(state).max_results(1000);
+        let subnets = cx.ec2().describe_subnets().max_results(1000);
+        let (gateways, subnets) = futures::try_join!(
+            cx.pages("ec2:DescribeNatGateways", gateways.into_paginator().send()),
+            cx.pages("ec2:DescribeSubnets", subnets.into_paginator().send()),
+        )?;
+        let zones: BTreeMap<&str, &str> = subnets
+            .iter()
+            .flat_map(|p| p.subnets())
+            .filter_map(|s| Some((s.subnet_id()?, s.availability_zone()?)))
+            .collect();
+        let standing = gateways.iter().flat_map(|p| p.nat_gateways()).filter_map(|g| zones.get(g.subnet_id()?));
+        Ok(Some(Tally::of(standing.map(|zone| Use::of(&GATEWAYS, zone)))))
     }
 }
 

@@ -22,9 +22,11 @@ use super::{attributes, filters, from_tags, retag, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
+use crate::model::preflight::View;
 use crate::model::types::Ref;
 use crate::providers::aws::client::{Context, Look};
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, SEEN_WITHIN, Selection, Tags, Update};
+use crate::providers::aws::preflight::kind::{Checked, Needs, Quota, Tally, Use};
 
 /// The kind `route_table`.
 pub struct RouteTable;
@@ -107,6 +109,39 @@ impl Kind for RouteTable {
 
     fn validate(spec: &Spec, problems: &mut Problems) {
         check(spec.routes.as_deref().unwrap_or_default(), problems);
+    }
+}
+
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>
+static TABLES: Quota = Quota::new("vpc", "L-589F43AA", "Route tables per VPC");
+
+#[async_trait]
+impl Checked for RouteTable {
+    fn needs() -> Needs {
+        Needs {
+            resource: "route-table/*",
+            only_for: &[
+                ("ec2:CreateRoute", &["routes"]),
+                ("ec2:ReplaceRoute", &["routes"]),
+                ("ec2:DeleteRoute", &["routes"]),
+                ("ec2:AssociateRouteTable", &["subnets", "gateways"]),
+                ("ec2:ReplaceRouteTableAssociation", &[]),
+                ("ec2:DisassociateRouteTable", &["subnets", "gateways"]),
+                ("ec2:EnableVgwRoutePropagation", &["propagating_gateways"]),
+                ("ec2:DisableVgwRoutePropagation", &["propagating_gateways"]),
+            ],
+        }
+    }
+
+    fn uses(view: &View<'_>) -> Vec<Use> {
+        view.place("vpc").map(|vpc| Use::of(&TABLES, vpc)).into_iter().collect()
+    }
+
+    async fn tally(cx: &Context) -> Result<Option<Tally>, ApiError> {
+        let request = cx.ec2().describe_route_tables().max_results(100);
+        let pages = cx.pages("ec2:DescribeRouteTables", request.into_paginator().send()).await?;
+        let networks = pages.iter().flat_map(|p| p.route_tables()).filter_map(|t| t.vpc_id());
+        Ok(Some(Tally::of(networks.map(|vpc| Use::of(&TABLES, vpc)))))
     }
 }
 

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use aws_sdk_ec2::types::{ResourceType, SecurityGroup as ApiGroup};
+use aws_sdk_ec2::types::{Filter, ResourceType, SecurityGroup as ApiGroup};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -22,11 +22,14 @@ use super::{attributes, filters, from_tags, retag, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
+use crate::model::ownership::Owner;
+use crate::model::preflight::View;
 use crate::model::types::Ref;
 use crate::providers::aws::client::{Context, Look};
 use crate::providers::aws::kind::{
     AwsKind, Create, Delete, Found, Read, SEEN_WITHIN, Selection, Tags, Update, create_once,
 };
+use crate::providers::aws::preflight::kind::{Checked, Holder, Name, Needs, Quota, Tally, Use};
 
 /// The kind `security_group`.
 pub struct SecurityGroup;
@@ -126,6 +129,63 @@ impl Kind for SecurityGroup {
                 check_ports(direction, rule, problems);
             }
         }
+    }
+}
+
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>
+static GROUPS: Quota = Quota::new("vpc", "L-E79EC296", "VPC security groups per Region");
+
+#[async_trait]
+impl Checked for SecurityGroup {
+    fn needs() -> Needs {
+        Needs {
+            resource: "security-group/*",
+            only_for: &[
+                ("ec2:AuthorizeSecurityGroupIngress", &["ingress"]),
+                ("ec2:AuthorizeSecurityGroupEgress", &["egress"]),
+                ("ec2:DescribeSecurityGroupRules", &["ingress", "egress"]),
+                ("ec2:RevokeSecurityGroupIngress", &["ingress"]),
+                ("ec2:RevokeSecurityGroupEgress", &["egress"]),
+                ("ec2:UpdateSecurityGroupRuleDescriptionsIngress", &[]),
+                ("ec2:UpdateSecurityGroupRuleDescriptionsEgress", &[]),
+            ],
+        }
+    }
+
+    fn uses(_: &View<'_>) -> Vec<Use> {
+        vec![Use::one(&GROUPS)]
+    }
+
+    async fn tally(cx: &Context) -> Result<Option<Tally>, ApiError> {
+        let request = cx.ec2().describe_security_groups().max_results(1000);
+        let pages = cx.pages("ec2:DescribeSecurityGroups", request.into_paginator().send()).await?;
+        Ok(Some(Tally::of(pages.iter().flat_map(|p| p.security_groups()).map(|_| Use::one(&GROUPS)))))
+    }
+
+    fn names(view: &View<'_>) -> Vec<Name> {
+        // In a network that is not there yet every name is free.
+        let vpc = view.place("vpc").filter(|_| view.stands("vpc"));
+        let name = vpc.and_then(|vpc| Some(Name { scope: vpc.to_owned(), name: view.own_name()?.to_owned() }));
+        name.into_iter().collect()
+    }
+
+    async fn holders(cx: &Context, names: &[Name]) -> Result<Vec<Holder>, ApiError> {
+        let mut holders = Vec::new();
+        for some in names.chunks(200) {
+            let values = some.iter().map(|n| n.name.clone()).collect();
+            let filter = Filter::builder().name("group-name").set_values(Some(values)).build();
+            let request = cx.ec2().describe_security_groups().filters(filter).max_results(1000);
+            let pages = cx.pages("ec2:DescribeSecurityGroups", request.into_paginator().send()).await?;
+            holders.extend(pages.iter().flat_map(|p| p.security_groups()).map(|group| Holder {
+                name: Name {
+                    scope: group.vpc_id().unwrap_or_default().to_owned(),
+                    name: group.group_name().unwrap_or_default().to_owned(),
+                },
+                id: group.group_id().unwrap_or_default().to_owned(),
+                owner: Owner::from_tags(&from_tags(group.tags())),
+            }));
+        }
+        Ok(holders)
     }
 }
 

@@ -23,11 +23,13 @@ use super::{attributes, boolean, filters, from_tags, retag, tag_specification, v
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
+use crate::model::preflight::View;
 use crate::model::types::{Cidr, Ref};
 use crate::providers::aws::client::{Context, Look};
 use crate::providers::aws::kind::{
     AwsKind, Create, Delete, Found, Read, SEEN_WITHIN, Selection, Tags, Update, create_once,
 };
+use crate::providers::aws::preflight::kind::{Checked, Needs, Quota, Tally, Use};
 use crate::providers::aws::words::words;
 
 /// Longest time until an IPv6 range has come or gone.
@@ -177,6 +179,45 @@ impl Kind for Subnet {
                 problems.add(field, "the subnet has no IPv6 range", "add `ipv6_cidr` or `ipv6_number`");
             }
         }
+    }
+}
+
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>
+static SUBNETS: Quota = Quota::new("vpc", "L-407747CB", "Subnets per VPC");
+
+#[async_trait]
+impl Checked for Subnet {
+    fn needs() -> Needs {
+        Needs {
+            resource: "subnet/*",
+            only_for: &[
+                (
+                    "ec2:ModifySubnetAttribute",
+                    &[
+                        "public_addresses",
+                        "ipv6_addresses",
+                        "dns64",
+                        "hostname_type",
+                        "resource_name_dns",
+                        "resource_name_dns_ipv6",
+                    ],
+                ),
+                ("ec2:DescribeVpcs", &["ipv6_number"]),
+                ("ec2:AssociateSubnetCidrBlock", &["ipv6_cidr", "ipv6_number"]),
+                ("ec2:DisassociateSubnetCidrBlock", &["ipv6_cidr", "ipv6_number"]),
+            ],
+        }
+    }
+
+    fn uses(view: &View<'_>) -> Vec<Use> {
+        view.place("vpc").map(|vpc| Use::of(&SUBNETS, vpc)).into_iter().collect()
+    }
+
+    async fn tally(cx: &Context) -> Result<Option<Tally>, ApiError> {
+        let request = cx.ec2().describe_subnets().max_results(1000);
+        let pages = cx.pages("ec2:DescribeSubnets", request.into_paginator().send()).await?;
+        let networks = pages.iter().flat_map(|p| p.subnets()).filter_map(ApiSubnet::vpc_id);
+        Ok(Some(Tally::of(networks.map(|vpc| Use::of(&SUBNETS, vpc)))))
     }
 }
 

@@ -28,6 +28,7 @@ use crate::model::types::{Ref, Size};
 use crate::providers::aws::client::{Context, Look};
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
 use crate::providers::aws::kms::key::Key;
+use crate::providers::aws::preflight::kind::{Checked, Needs};
 
 /// Longest wait for a volume to be made, attached or detached.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -146,6 +147,23 @@ impl Kind for Volume {
         let provisioned = matches!(spec.volume_type, Some(VolumeType::Io1 | VolumeType::Io2));
         if spec.multi_attach == Some(true) && !provisioned {
             problems.add("multi_attach", "only io1 and io2 volumes can be attached several times", "use type io2");
+        }
+    }
+}
+
+#[async_trait]
+impl Checked for Volume {
+    fn needs() -> Needs {
+        Needs {
+            resource: "volume/*",
+            only_for: &[
+                ("ec2:ModifyVolume", &["size", "type", "iops", "throughput"]),
+                ("ec2:DescribeVolumesModifications", &["size", "type", "iops", "throughput"]),
+                ("ec2:AttachVolume", &["attachment"]),
+                ("ec2:DetachVolume", &["attachment"]),
+                ("ec2:DescribeSnapshots", &[]),
+                ("ec2:CreateSnapshot", &[]),
+            ],
         }
     }
 }

@@ -22,12 +22,14 @@ use super::{boolean, filters, from_tags, retag, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
+use crate::model::preflight::View;
 use crate::model::types::{Cidr, Duration};
 use crate::model::value::is_unknown_text;
 use crate::providers::aws::client::{Context, Look};
 use crate::providers::aws::kind::{
     AwsKind, Create, Delete, Found, Read, SEEN_WITHIN, Selection, Tags, Update, create_once,
 };
+use crate::providers::aws::preflight::kind::{Checked, Needs, Quota, Tally, Use};
 use crate::providers::aws::words::words;
 
 /// The kind `vpc`.
@@ -256,6 +258,41 @@ fn check_dhcp(dhcp: &Dhcp, problems: &mut Problems) {
         && !(140..=31_536_000).contains(&lease.seconds())
     {
         problems.add("dhcp.ipv6_lease", format!("`{lease}` is not between 140s and 365d"), "write 1h, for one");
+    }
+}
+
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>
+static NETWORKS: Quota = Quota::new("vpc", "L-F678F1CE", "VPCs per Region");
+
+#[async_trait]
+impl Checked for Vpc {
+    fn needs() -> Needs {
+        Needs {
+            resource: "vpc/*",
+            only_for: &[
+                ("ec2:ModifyVpcAttribute", &["dns_hostnames", "dns_support", "address_usage_metrics"]),
+                ("ec2:AssociateVpcCidrBlock", &["secondary_cidrs", "ipv6_border_group"]),
+                ("ec2:DisassociateVpcCidrBlock", &["secondary_cidrs", "ipv6", "ipv6_border_group"]),
+                ("ec2:CreateDhcpOptions", &["dhcp"]),
+                ("ec2:AssociateDhcpOptions", &["dhcp"]),
+                ("ec2:DeleteDhcpOptions", &["dhcp"]),
+                ("ec2:DescribeSecurityGroupRules", &["default_security_group"]),
+                ("ec2:AuthorizeSecurityGroupIngress", &["default_security_group"]),
+                ("ec2:AuthorizeSecurityGroupEgress", &["default_security_group"]),
+                ("ec2:RevokeSecurityGroupIngress", &["default_security_group"]),
+                ("ec2:RevokeSecurityGroupEgress", &["default_security_group"]),
+            ],
+        }
+    }
+
+    fn uses(_: &View<'_>) -> Vec<Use> {
+        vec![Use::one(&NETWORKS)]
+    }
+
+    async fn tally(cx: &Context) -> Result<Option<Tally>, ApiError> {
+        let pages =
+            cx.pages("ec2:DescribeVpcs", cx.ec2().describe_vpcs().max_results(1000).into_paginator().send()).await?;
+        Ok(Some(Tally::of(pages.iter().flat_map(|p| p.vpcs()).map(|_| Use::one(&NETWORKS)))))
     }
 }
 

@@ -25,9 +25,11 @@ use super::{attributes, filters, from_tags, retag, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass, Watch};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
+use crate::model::preflight::View;
 use crate::model::types::{PolicyDocument, Ref};
 use crate::providers::aws::client::{Context, Look};
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
+use crate::providers::aws::preflight::kind::{Checked, Needs, Quota, Tally, Use};
 use crate::providers::aws::words::words;
 
 /// Longest time until an endpoint is usable, or accepted.
@@ -241,6 +243,39 @@ fn whole(region: &str, service: &str) -> String {
         service.to_owned()
     } else {
         format!("com.amazonaws.{region}.{service}")
+    }
+}
+
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>
+static GATEWAYS: Quota = Quota::new("vpc", "L-1B52E74A", "Gateway VPC endpoints per Region");
+/// As above.
+static INTERFACES: Quota = Quota::new("vpc", "L-29B6F2EB", "Interface VPC endpoints per VPC");
+
+#[async_trait]
+impl Checked for VpcEndpoint {
+    fn needs() -> Needs {
+        Needs { resource: "vpc-endpoint/*", only_for: &[("ec2:AcceptVpcEndpointConnections", &["accept"])] }
+    }
+
+    fn uses(view: &View<'_>) -> Vec<Use> {
+        match view.text("type").and_then(|word| serde_json::from_value(json!(word)).ok()) {
+            Some(EndpointType::Gateway) => vec![Use::one(&GATEWAYS)],
+            Some(EndpointType::Interface) => {
+                view.place("vpc").map(|vpc| Use::of(&INTERFACES, vpc)).into_iter().collect()
+            }
+            Some(EndpointType::GatewayLoadBalancer) | None => Vec::new(),
+        }
+    }
+
+    async fn tally(cx: &Context) -> Result<Option<Tally>, ApiError> {
+        let request = cx.ec2().describe_vpc_endpoints().max_results(1000);
+        let pages = cx.pages("ec2:DescribeVpcEndpoints", request.into_paginator().send()).await?;
+        let uses = pages.iter().flat_map(|p| p.vpc_endpoints()).filter_map(|e| match e.vpc_endpoint_type()? {
+            VpcEndpointType::Gateway => Some(Use::one(&GATEWAYS)),
+            VpcEndpointType::Interface => Some(Use::of(&INTERFACES, e.vpc_id()?)),
+            _ => None,
+        });
+        Ok(Some(Tally::of(uses)))
     }
 }
 

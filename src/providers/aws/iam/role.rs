@@ -17,7 +17,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use aws_sdk_iam::types::{EntityType, PolicyDetail, RoleDetail, Tag};
+use aws_sdk_iam::types::{EntityType, PolicyDetail, RoleDetail, SummaryKeyType, Tag};
 use percent_encoding::percent_decode_str;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,13 +26,15 @@ use serde_json::json;
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
-use crate::model::ownership;
+use crate::model::ownership::{self, Owner};
+use crate::model::preflight::View;
 use crate::model::types::{Duration, PolicyDocument};
 use crate::providers::aws::client::{Context, Look};
 use crate::providers::aws::ec2::attributes;
 use crate::providers::aws::kind::{
     AwsKind, Create, Delete, Found, Read, SEEN_WITHIN, Selection, Tags, Update, create_once,
 };
+use crate::providers::aws::preflight::kind::{Checked, Holder, Name, Needs, Quota, Tally, Use};
 
 /// The kind `role`.
 pub struct Role;
@@ -173,6 +175,72 @@ impl Kind for Role {
         if spec.trust.value().get("Statement").is_none() {
             problems.add("trust", "the policy has no `Statement`", "say who may take the role on");
         }
+    }
+}
+
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+static ROLES: Quota = Quota::new("iam", "L-FE177D64", "Roles per account");
+/// As above.
+static PROFILES: Quota = Quota::new("iam", "L-6E65F664", "Instance profiles per account");
+
+#[async_trait]
+impl Checked for Role {
+    fn needs() -> Needs {
+        Needs {
+            resource: "role{path}{name}",
+            only_for: &[
+                ("iam:PutRolePolicy", &["policies"]),
+                ("iam:DeleteRolePolicy", &["policies"]),
+                ("iam:AttachRolePolicy", &["managed_policies"]),
+                ("iam:DetachRolePolicy", &["managed_policies"]),
+                ("iam:CreateInstanceProfile", &["instance_profile"]),
+                ("iam:TagInstanceProfile", &["instance_profile"]),
+                ("iam:AddRoleToInstanceProfile", &["instance_profile"]),
+                ("iam:GetInstanceProfile", &["instance_profile"]),
+                ("iam:RemoveRoleFromInstanceProfile", &["instance_profile"]),
+                ("iam:DeleteInstanceProfile", &["instance_profile"]),
+                ("iam:UpdateAssumeRolePolicy", &["trust"]),
+                ("iam:UpdateRole", &["description", "max_session"]),
+                ("iam:PutRolePermissionsBoundary", &["permissions_boundary"]),
+                ("iam:DeleteRolePermissionsBoundary", &[]),
+            ],
+        }
+    }
+
+    fn uses(view: &View<'_>) -> Vec<Use> {
+        let profile = view.asks("instance_profile").then(|| Use::one(&PROFILES));
+        [Use::one(&ROLES)].into_iter().chain(profile).collect()
+    }
+
+    async fn tally(cx: &Context) -> Result<Option<Tally>, ApiError> {
+        let answer = cx.call("iam:GetAccountSummary", cx.clients.iam.get_account_summary().send()).await?;
+        let number = |key| answer.summary_map().and_then(|all| all.get(&key)).copied();
+        use SummaryKeyType::{InstanceProfiles, InstanceProfilesQuota, Roles, RolesQuota};
+        let mut tally = Tally::told(&ROLES, number(Roles), number(RolesQuota));
+        let profiles = Tally::told(&PROFILES, number(InstanceProfiles), number(InstanceProfilesQuota));
+        tally.uses.extend(profiles.uses);
+        tally.limits.extend(profiles.limits);
+        Ok(Some(tally))
+    }
+
+    fn names(view: &View<'_>) -> Vec<Name> {
+        view.own_name().map(Name::new).into_iter().collect()
+    }
+
+    async fn holders(cx: &Context, names: &[Name]) -> Result<Vec<Holder>, ApiError> {
+        let iam = &cx.clients.iam;
+        let pages = cx.pages("iam:ListRoles", iam.list_roles().max_items(1000).into_paginator().send()).await?;
+        let mut holders = Vec::new();
+        for role in pages.iter().flat_map(|p| p.roles()) {
+            let name = Name::new(role.role_name());
+            if names.contains(&name) {
+                // The list shows no tags.
+                let found = one(cx, &Read::brief(Selection::Ids(&[])), role.role_name()).await?;
+                let owner = found.and_then(|f| Owner::from_tags(&f.tags));
+                holders.push(Holder { name, id: role.role_name().to_owned(), owner });
+            }
+        }
+        Ok(holders)
     }
 }
 

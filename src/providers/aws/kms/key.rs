@@ -25,11 +25,13 @@ use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Recovery, Replacement, Scope};
 use crate::model::observed::{Object, Status};
 use crate::model::ownership::{self, Owner};
+use crate::model::preflight::View;
 use crate::model::types::{Duration, PolicyDocument};
 use crate::model::value::is_unknown_text;
 use crate::providers::aws::client::Context;
 use crate::providers::aws::ec2::attributes;
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update, create_once};
+use crate::providers::aws::preflight::kind::{Checked, Holder, Name, Needs};
 use crate::providers::aws::tagging;
 use crate::providers::aws::words::words;
 
@@ -209,6 +211,45 @@ impl Kind for Key {
                 problems.add("deletion_window", format!("`{window}` is not 7 to 30 whole days"), "write 30d, for one");
             }
         }
+    }
+}
+
+#[async_trait]
+impl Checked for Key {
+    fn needs() -> Needs {
+        Needs {
+            resource: "key/*",
+            only_for: &[
+                ("kms:CreateAlias", &["own_alias", "aliases"]),
+                ("kms:UpdateAlias", &[]),
+                ("kms:DeleteAlias", &["own_alias", "aliases"]),
+                ("kms:EnableKeyRotation", &["rotation", "rotation_period"]),
+                ("kms:DisableKeyRotation", &["rotation"]),
+                ("kms:EnableKey", &["enabled"]),
+                ("kms:DisableKey", &[]),
+                ("kms:UpdateKeyDescription", &["description"]),
+                ("kms:PutKeyPolicy", &["policy"]),
+            ],
+        }
+    }
+
+    fn names(view: &View<'_>) -> Vec<Name> {
+        let further = view.spec.get("aliases").and_then(serde_json::Value::as_array).into_iter().flatten();
+        let further = further.filter_map(|a| a.as_str().filter(|text| !is_unknown_text(text)));
+        let own = view.asks("own_alias").then_some(view.name).filter(|name| !name.is_empty());
+        own.into_iter().chain(further).map(|alias| Name::new(format!("alias/{alias}"))).collect()
+    }
+
+    async fn holders(cx: &Context, names: &[Name]) -> Result<Vec<Holder>, ApiError> {
+        let mut holders = Vec::new();
+        for (alias, key) in aliases(cx).await? {
+            let name = Name::new(alias);
+            if names.contains(&name) {
+                let owner = tags(cx, &key).await?.as_ref().and_then(Owner::from_tags);
+                holders.push(Holder { name, id: key, owner });
+            }
+        }
+        Ok(holders)
     }
 }
 

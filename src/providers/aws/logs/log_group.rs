@@ -18,12 +18,14 @@ use serde_json::json;
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Recovery, Replacement, Scope};
 use crate::model::observed::{Object, Status};
-use crate::model::ownership;
+use crate::model::ownership::{self, Owner};
+use crate::model::preflight::View;
 use crate::model::types::{Duration, Ref};
 use crate::providers::aws::client::Context;
 use crate::providers::aws::ec2::attributes;
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update, create_once};
 use crate::providers::aws::kms::key::Key;
+use crate::providers::aws::preflight::kind::{Checked, Holder, Name, Needs};
 use crate::providers::aws::tagging;
 use crate::providers::aws::words::words;
 
@@ -140,6 +142,46 @@ impl Kind for LogGroup {
                 problems.add("retention", message, "take 7d, 30d, 90d, 365d, 400d, 731d, or 0s for ever");
             }
         }
+    }
+}
+
+#[async_trait]
+impl Checked for LogGroup {
+    fn needs() -> Needs {
+        Needs {
+            resource: "log-group:{name}:*",
+            only_for: &[
+                ("logs:PutRetentionPolicy", &["retention"]),
+                ("logs:DeleteRetentionPolicy", &["retention"]),
+                ("logs:AssociateKmsKey", &["key"]),
+                ("logs:PutLogGroupDeletionProtection", &["deletion_protection"]),
+            ],
+        }
+    }
+
+    fn names(view: &View<'_>) -> Vec<Name> {
+        view.own_name().map(Name::new).into_iter().collect()
+    }
+
+    async fn holders(cx: &Context, names: &[Name]) -> Result<Vec<Holder>, ApiError> {
+        // Names that saiken gives begin alike: one list for all with the same first letters.
+        let mut prefixes: BTreeMap<Option<char>, &str> = BTreeMap::new();
+        for Name { name, .. } in names {
+            let shared = prefixes.entry(name.chars().next()).or_insert(name);
+            let same = shared.char_indices().zip(name.chars()).find(|((_, a), b)| a != b).map(|((at, _), _)| at);
+            *shared = &shared[..same.unwrap_or(shared.len().min(name.len()))];
+        }
+        let mut holders = Vec::new();
+        for prefix in prefixes.into_values() {
+            for group in groups(cx, prefix).await? {
+                let name = Name::new(group.log_group_name().unwrap_or_default());
+                if names.contains(&name) {
+                    let owner = tags(cx, &arn(&group)).await?.as_ref().and_then(Owner::from_tags);
+                    holders.push(Holder { id: name.name.clone(), name, owner });
+                }
+            }
+        }
+        Ok(holders)
     }
 }
 
@@ -276,14 +318,19 @@ async fn by_name(cx: &Context, names: &[&str]) -> Result<Vec<ApiGroup>, ApiError
 /// A group with its tags; none if it is not selected, or was deleted since the page was read.
 async fn with_tags(cx: &Context, read: &Read<'_>, group: ApiGroup) -> Result<Option<Found<Spec>>, ApiError> {
     let arn = arn(&group);
-    let request = cx.clients.logs.list_tags_for_resource().resource_arn(&arn);
-    let answer = match cx.call("logs:ListTagsForResource", request.send()).await {
-        Err(e) if e.class == ErrorClass::NotFound => return Ok(None),
-        other => other?,
-    };
-    let tags: Tags = answer.tags().cloned().unwrap_or_default().into_iter().collect();
+    let Some(tags) = tags(cx, &arn).await? else { return Ok(None) };
     let wanted = read.selection.matches(group.log_group_name().unwrap_or_default(), &tags);
     Ok(wanted.then(|| found(&group, arn, tags)))
+}
+
+/// Tags of a group; none if it is gone.
+async fn tags(cx: &Context, arn: &str) -> Result<Option<Tags>, ApiError> {
+    let request = cx.clients.logs.list_tags_for_resource().resource_arn(arn);
+    match cx.call("logs:ListTagsForResource", request.send()).await {
+        Ok(answer) => Ok(Some(answer.tags().cloned().unwrap_or_default().into_iter().collect())),
+        Err(e) if e.class == ErrorClass::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 /// The ARN in the form that the tagging calls take.
