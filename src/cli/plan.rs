@@ -43,7 +43,11 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global, shell: &Shell) -
             Format::Json => shell.data(&render::json::plan_and_preflight(&plan, &preflight)),
             Format::Text => {
                 show_plan(&plan, global, shell);
-                shell.data(&format!("\n{}", render::preflight::text(&preflight, shell.width())));
+                let text = match render::preflight::text(&preflight, shell.width()) {
+                    text if text.is_empty() => "Before the first write: nothing stands in the way\n".to_owned(),
+                    text => text,
+                };
+                shell.data(&format!("\n{text}"));
             }
             Format::Markdown => {
                 show_plan(&plan, global, shell);

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::model::kind::{KindDef, Recovery, Replacement, Scope};
 use crate::model::schema::{Change, Field, Schema, Type};
+use crate::providers::aws;
 
 /// One line a kind.
 pub fn list(kinds: &[&Arc<KindDef>]) -> String {
@@ -103,7 +104,7 @@ pub fn json(kinds: &[&Arc<KindDef>]) -> Value {
 
 /// An IAM policy that allows all that the kinds need.
 pub fn policy(kinds: &[&Arc<KindDef>]) -> Value {
-    let mut read: BTreeSet<&str> = BTreeSet::from(["sts:GetCallerIdentity", "ec2:DescribeImages", "ssm:GetParameter"]);
+    let mut read: BTreeSet<&str> = BTreeSet::from(aws::ACTIONS);
     let mut write: BTreeSet<&str> = BTreeSet::new();
     for kind in kinds {
         let p = &kind.facts.permissions;

@@ -457,3 +457,38 @@ impl Demand {
 
 /// Demands by what they are about, such as a region and a kind.
 pub type Demands<K> = BTreeMap<K, Demand>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demand(used: u64, steps: &[(u64, u64, bool)]) -> Demand {
+        let mut demand = Demand { used, ..Demand::default() };
+        for (before, after, first) in steps {
+            demand.step(&Address::parse("s/it").unwrap(), *before, *after, *first);
+        }
+        demand
+    }
+
+    #[test]
+    fn a_quota_that_is_large_enough_only_after_a_deletion_is_not_certain_to_fail() {
+        assert_eq!(demand(4, &[(0, 1, false)]).room(5), Room::Enough);
+        assert_eq!(demand(5, &[(0, 1, false)]).room(5), Room::Lacking);
+        assert_eq!(demand(5, &[(0, 1, false), (1, 0, false)]).room(5), Room::InTime);
+        assert_eq!(demand(5, &[(0, 2, false), (1, 0, false)]).room(5), Room::Lacking);
+        assert_eq!(demand(5, &[(0, 1, false), (1, 0, true)]).room(5), Room::Enough, "it is deleted first");
+    }
+
+    #[test]
+    fn a_quota_that_is_exceeded_already_stops_nothing_that_does_not_add_to_it() {
+        assert_eq!(demand(9, &[(1, 0, false)]).room(5), Room::Enough);
+        assert_eq!(demand(9, &[(2, 2, false)]).room(5), Room::Enough);
+    }
+
+    #[test]
+    fn a_quota_is_worded_with_what_is_used_needed_and_given_back() {
+        assert_eq!(demand(0, &[(0, 1, false)]).words(""), "none is in use, 1 is needed");
+        let words = demand(1, &[(0, 16, false), (4, 0, false)]).words("vCPUs");
+        assert_eq!(words, "1 is in use, 16 vCPUs more are needed, 4 are given back");
+    }
+}

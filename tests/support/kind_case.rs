@@ -19,6 +19,7 @@ use saiken::model::kind::Kinds;
 use saiken::model::observed::Observed;
 use saiken::model::ownership;
 use saiken::model::plan::{ActionKind, Plan};
+use saiken::model::preflight::Question;
 use saiken::model::record::Record;
 use saiken::model::schema::Change;
 use saiken::model::value;
@@ -74,6 +75,15 @@ pub const ELSEWHERE: [(&str, &str, &str); 36] = [
     ("vpc_endpoint", "accept", "a unit test: an endpoint of one's own service is accepted"),
     ("vpc_endpoint", "route_tables", "the case of a gateway endpoint"),
     ("vpc_endpoint", "service_region", "a unit test: a service of another region"),
+];
+
+/// What the checks before the first write can't tell here: three calls that the emulator does not have (scripted exchanges
+/// prove them), and how many servers of a mixed group are on demand, which nobody knows.
+const UNCHECKED: [&str; 4] = [
+    "servicequotas:ListServiceQuotas",
+    "iam:SimulatePrincipalPolicy",
+    "autoscaling:DescribeAccountLimits",
+    "are on demand is not known",
 ];
 
 /// Region of the cases: moto's images and zones are there.
@@ -261,9 +271,27 @@ impl Runner {
         let observed = self.observe(desired);
         let plan = self.plan_of(desired, &observed, destroy);
         assert!(plan.refused.is_empty() && plan.held.is_empty(), "{:#?} {:#?}", plan.refused, plan.held);
-
+        self.preflight(&plan, &observed);
         let report = self.execute(desired, &observed, &plan);
         assert!(report.succeeded(), "{:#?}", report.failed);
+    }
+
+    /// What the kinds check before the first write works against the emulator, by calls that their permissions name, and finds
+    /// nothing.
+    fn preflight(&self, plan: &Plan, observed: &Observed) {
+        let before = self.cloud.calls();
+        let question = Question::of(plan, &self.kinds, observed);
+        let answer = self.runtime.block_on(self.cloud.preflight(&question));
+        assert!(answer.findings.is_empty(), "{:#?}", answer.findings);
+        let unexpected = |what: &&String| !UNCHECKED.iter().any(|known| what.contains(known));
+        let unchecked: Vec<_> = answer.unchecked.iter().filter(unexpected).collect();
+        assert!(unchecked.is_empty(), "{unchecked:#?}");
+        let mut named = BTreeSet::from(providers::aws::ACTIONS);
+        named.extend(question.changes.iter().flat_map(|c| c.kind.facts.permissions.read));
+        let calls = self.cloud.calls();
+        let new = calls.iter().filter(|(name, count)| before.get(*name) != Some(count)).map(|(name, _)| name.as_str());
+        let unnamed: Vec<&str> = new.filter(|name| !named.contains(name)).collect();
+        assert!(unnamed.is_empty(), "the permissions of the kinds do not name {unnamed:?}");
     }
 
     fn execute(&self, desired: &Desired, observed: &Observed, plan: &Plan) -> Report {

@@ -35,6 +35,23 @@ use crate::model::observed::{Lookup, Object};
 use crate::model::preflight::{Preflight, Question};
 
 use client::{Session, Settings};
+
+/// What runs call whatever kinds are declared: who they are, lookups, and what is checked before the first write. All of them
+/// only read.
+pub const ACTIONS: [&str; 12] = [
+    "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeImages",
+    "ec2:DescribeInstanceTypeOfferings",
+    "ec2:DescribeInstanceTypes",
+    "ec2:DescribeInstances",
+    "iam:GetRole",
+    "iam:SimulatePrincipalPolicy",
+    "servicequotas:GetAWSDefaultServiceQuota",
+    "servicequotas:ListServiceQuotas",
+    "ssm:GetParameter",
+    "sts:GetCallerIdentity",
+    "tag:GetResources",
+];
 use kind::Handler;
 
 /// The AWS cloud.

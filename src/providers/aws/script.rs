@@ -127,6 +127,11 @@ impl Script {
 
     /// A context whose calls come here.
     pub(crate) fn context(&self) -> Context {
+        self.session().context("ap-northeast-1")
+    }
+
+    /// A session whose calls come here.
+    pub(crate) fn session(&self) -> Session {
         let connector = SharedHttpConnector::new(self.clone());
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -135,7 +140,7 @@ impl Script {
             .http_client(http_client_fn(move |_, _| connector.clone()))
             .retry_config(RetryConfig::standard().with_max_attempts(6).with_initial_backoff(Duration::from_millis(1)))
             .build();
-        Session::scripted(config, Duration::from_millis(1)).context("ap-northeast-1")
+        Session::scripted(config, Duration::from_millis(1))
     }
 }
 

@@ -339,6 +339,7 @@ impl Kind for AutoscalingGroup {
             attributes: const { &[Attribute::stable("id", "Id, which is its name"), Attribute::stable("arn", "ARN")] },
             permissions: Permissions {
                 read: &[
+                    "autoscaling:DescribeAccountLimits",
                     "autoscaling:DescribeAutoScalingGroups",
                     "autoscaling:DescribePolicies",
                     "autoscaling:DescribeScheduledActions",

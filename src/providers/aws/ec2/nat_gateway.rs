@@ -111,7 +111,7 @@ impl Kind for NatGateway {
                 ]
             },
             permissions: Permissions {
-                read: &["ec2:DescribeNatGateways"],
+                read: &["ec2:DescribeNatGateways", "ec2:DescribeSubnets"],
                 create: &["ec2:CreateNatGateway", "ec2:CreateTags"],
                 update: &[
                     "ec2:AssociateNatGatewayAddress",

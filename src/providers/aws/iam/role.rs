@@ -106,6 +106,7 @@ impl Kind for Role {
             permissions: Permissions {
                 read: &[
                     "iam:GetAccountAuthorizationDetails",
+                    "iam:GetAccountSummary",
                     "iam:GetRole",
                     "iam:GetRolePolicy",
                     "iam:GetInstanceProfile",
@@ -113,6 +114,7 @@ impl Kind for Role {
                     "iam:ListInstanceProfiles",
                     "iam:ListInstanceProfilesForRole",
                     "iam:ListRolePolicies",
+                    "iam:ListRoles",
                 ],
                 create: &[
                     "iam:CreateRole",

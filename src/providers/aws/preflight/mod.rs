@@ -8,6 +8,8 @@ mod names;
 mod offered;
 mod permissions;
 mod quotas;
+#[cfg(test)]
+mod tests;
 mod vcpus;
 
 use std::collections::BTreeMap;

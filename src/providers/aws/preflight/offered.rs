@@ -72,9 +72,9 @@ async fn zones(checks: Checks<'_>, cx: &Context) -> Preflight {
         } else if let Some(state) = state {
             let told: Vec<&str> = found.messages().iter().filter_map(|m| m.message()).collect();
             let why = if told.is_empty() { String::new() } else { format!(": {}", told.join(" ")) };
-            let blocks = *state == AvailabilityZoneState::Unavailable;
+            // Not certain to fail, and what the other zones are to get must not wait for it.
             let help = "wait, or use another zone";
-            answer.add(Check::Zone, addresses, blocks, format!("zone {zone} is {}{why}", state.as_str()), help);
+            answer.add(Check::Zone, addresses, false, format!("zone {zone} is {}{why}", state.as_str()), help);
         }
     }
     answer

@@ -2,7 +2,8 @@
 //!
 //! An action is asked for all resources first. One that no policy allows for all is asked again for the objects that the
 //! plan is about, since policies often name their resources. What depends on a condition whose value nobody knows before the
-//! call is said to be unchecked. The policies of what the calls are about (of keys, of buckets) are not looked at.
+//! call is said to be unchecked. The policies of what the calls are about (of keys, of buckets) are not looked at: where there
+//! may be one, what no other policy allows is not certain to fail.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,16 +35,20 @@ struct About {
     own: bool,
 }
 
-/// What the simulation says of an action.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Services whose objects carry policies that can allow what no policy of the caller does
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_aws-services-that-work-with-iam.html>).
+const WITH_POLICIES: [&str; 7] = ["backup", "events", "kms", "logs", "s3", "secretsmanager", "sns"];
+
+/// What the simulation says of an action; the worse ones last.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Decision {
     Allowed,
+    /// It depends on these keys of a request.
+    Depends(Vec<String>),
     /// No policy allows it.
     NotAllowed,
     /// Something forbids it: in words.
     Forbidden(&'static str),
-    /// It depends on these keys of a request.
-    Depends(Vec<String>),
 }
 
 pub(super) async fn check(checks: Checks<'_>) -> Preflight {
@@ -153,6 +158,11 @@ fn actions(checks: Checks<'_>, change: &Change<'_>, needs: Needs) -> Vec<&'stati
     all.iter().filter(is_called).copied().collect()
 }
 
+/// Whether what an action is about may carry a policy that allows it.
+fn has_policies(action: &str) -> bool {
+    action.split_once(':').is_some_and(|(service, _)| WITH_POLICIES.contains(&service))
+}
+
 /// Whether an action writes or removes tags.
 fn is_tagging(action: &str) -> bool {
     let name = action.split(':').nth(1).unwrap_or_default();
@@ -194,7 +204,7 @@ async fn ask(
     region: &str,
     actions: &[String],
     resources: &[String],
-) -> Result<Vec<(String, Decision)>, ApiError> {
+) -> Result<BTreeMap<String, Decision>, ApiError> {
     let place = ContextEntry::builder()
         .context_key_name("aws:RequestedRegion")
         .context_key_values(region)
@@ -210,8 +220,13 @@ async fn ask(
         .context_entries(place)
         .max_items(1000);
     let pages = cx.pages("iam:SimulatePrincipalPolicy", request.into_paginator().send()).await?;
-    let results = pages.iter().flat_map(|p| p.evaluation_results());
-    Ok(results.map(|r| (r.eval_action_name().to_owned(), decision(r))).collect())
+    let mut decisions = BTreeMap::new();
+    for result in pages.iter().flat_map(|p| p.evaluation_results()) {
+        // One result for each resource: the worst one counts.
+        let of_action = decisions.entry(result.eval_action_name().to_owned()).or_insert(Decision::Allowed);
+        *of_action = decision(result).max(of_action.clone());
+    }
+    Ok(decisions)
 }
 
 fn decision(result: &EvaluationResult) -> Decision {
@@ -244,9 +259,11 @@ fn judge(caller: &str, region: &str, needed: &Needed, decisions: BTreeMap<String
         let (why, blocks) = match decisions.get(action) {
             Some(Decision::Allowed) => continue,
             Some(Decision::Forbidden(why)) => (format!("forbidden {why}"), true),
-            // Of what another service's action is about, nothing is known here.
-            Some(Decision::NotAllowed) if about.own => ("allowed by no policy".to_owned(), true),
-            Some(Decision::NotAllowed) => ("allowed by no policy for all resources".to_owned(), false),
+            Some(Decision::NotAllowed) if !about.own => {
+                // Of what another service's action is about, nothing is known here.
+                ("allowed by no policy for all resources".to_owned(), false)
+            }
+            Some(Decision::NotAllowed) => ("allowed by no policy".to_owned(), !has_policies(action)),
             Some(Decision::Depends(keys)) => {
                 answer.unchecked.push(format!("permission {action}: it depends on {}", keys.join(", ")));
                 continue;
