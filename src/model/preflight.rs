@@ -257,7 +257,7 @@ impl<'a> Question<'a> {
     }
 
     /// The spec of what a change writes.
-    pub fn new(&'a self, change: &'a Change<'a>) -> View<'a> {
+    pub fn wanted(&'a self, change: &'a Change<'a>) -> View<'a> {
         View { spec: change.spec, name: &change.name, old: false, question: self }
     }
 

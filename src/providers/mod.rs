@@ -39,7 +39,10 @@ registry! {
     aws::ec2::volume::Volume,
     aws::ec2::vpc::Vpc,
     aws::ec2::vpc_endpoint::VpcEndpoint,
+    aws::iam::group::Group,
+    aws::iam::policy::Policy,
     aws::iam::role::Role,
+    aws::iam::user::User,
     aws::kms::key::Key,
     aws::logs::log_group::LogGroup,
 }

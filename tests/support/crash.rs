@@ -5,7 +5,6 @@
 //! emulator's own count of everything that it holds, tagged or not, beside what saiken reads.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -92,21 +91,8 @@ pub fn at_every_request(case: Case) {
 impl World {
     fn copy(&self) -> Self {
         let state = tempfile::tempdir().unwrap();
-        copy(self.state.path(), state.path());
+        super::copy_folder(self.state.path(), state.path());
         Self { moto: self.moto.copy(), state }
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            std::fs::copy(&path, &target).unwrap();
-        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the tests share: projects on the simulated cloud, the emulator of AWS, cases of kinds, crashes.
 
+use std::path::Path;
+
 pub mod crash;
 pub mod crash_http;
 pub mod kind_case;
@@ -10,6 +12,20 @@ pub mod project;
 /// How many inputs a test makes up: so many, or as many as `SAIKEN_FUZZ_CASES` says.
 pub fn cases(usual: u32) -> u32 {
     std::env::var("SAIKEN_FUZZ_CASES").map_or(usual, |text| text.parse().unwrap())
+}
+
+/// Copies a folder with all that is in it; one that is not there is empty.
+pub fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).into_iter().flatten() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }
 
 /// Tells a figure past the test harness, which keeps the output of a test that passes to itself.

@@ -48,14 +48,42 @@ pub struct Settings {
 pub struct Clients {
     /// EC2: network, servers, volumes.
     pub ec2: aws_sdk_ec2::Client,
+    /// Certificates.
+    pub acm: aws_sdk_acm::Client,
     /// Auto scaling.
     pub autoscaling: aws_sdk_autoscaling::Client,
+    /// Backup plans and vaults.
+    pub backup: aws_sdk_backup::Client,
+    /// Any type of CloudFormation.
+    pub cloudcontrol: aws_sdk_cloudcontrol::Client,
+    /// The schemas of those types.
+    pub cloudformation: aws_sdk_cloudformation::Client,
+    /// Audit trails.
+    pub cloudtrail: aws_sdk_cloudtrail::Client,
+    /// Alarms and dashboards.
+    pub cloudwatch: aws_sdk_cloudwatch::Client,
+    /// Load balancers.
+    pub elb: aws_sdk_elasticloadbalancingv2::Client,
+    /// Event rules.
+    pub events: aws_sdk_eventbridge::Client,
+    /// Threat detection.
+    pub guardduty: aws_sdk_guardduty::Client,
     /// Identities and policies.
     pub iam: aws_sdk_iam::Client,
     /// Keys.
     pub kms: aws_sdk_kms::Client,
     /// Log groups.
     pub logs: aws_sdk_cloudwatchlogs::Client,
+    /// Databases.
+    pub rds: aws_sdk_rds::Client,
+    /// Zones and records.
+    pub route53: aws_sdk_route53::Client,
+    /// Buckets.
+    pub s3: aws_sdk_s3::Client,
+    /// Secrets.
+    pub secrets: aws_sdk_secretsmanager::Client,
+    /// Topics.
+    pub sns: aws_sdk_sns::Client,
     /// Parameters.
     pub ssm: aws_sdk_ssm::Client,
     /// Who we are.
@@ -64,6 +92,20 @@ pub struct Clients {
     pub quotas: aws_sdk_servicequotas::Client,
     /// Tags over services.
     pub tagging: aws_sdk_resourcegroupstagging::Client,
+    /// Tags of identities, whatever the region: [`identity_region`].
+    pub identity_tagging: aws_sdk_resourcegroupstagging::Client,
+    /// Web access lists.
+    pub waf: aws_sdk_wafv2::Client,
+}
+
+/// Where the tags and quotas of what belongs to the whole account are kept, for a region of the same partition
+/// (<https://docs.aws.amazon.com/general/latest/gr/iam-service.html>).
+pub fn identity_region(region: &str) -> &'static str {
+    match region {
+        _ if region.starts_with("cn-") => "cn-north-1",
+        _ if region.starts_with("us-gov-") => "us-gov-west-1",
+        _ => "us-east-1",
+    }
 }
 
 /// The clients of one region, by how their calls are repeated; made when first used.
@@ -87,25 +129,50 @@ impl Sets {
     }
 
     fn make(&self, manner: Manner) -> Clients {
+        let region = self.config.region().map(ToString::to_string).unwrap_or_default();
+        let identities = self.config.clone().into_builder().region(Region::new(identity_region(&region))).build();
         macro_rules! client {
             ($sdk:ident) => {
+                client!($sdk, &self.config)
+            };
+            ($sdk:ident, $config:expr) => {
                 $sdk::Client::from_conf(
-                    $sdk::config::Builder::from(&self.config)
-                        .retry_classifier(Rules { manner, pause: self.pause })
-                        .build(),
+                    $sdk::config::Builder::from($config).retry_classifier(Rules { manner, pause: self.pause }).build(),
                 )
             };
         }
         Clients {
             ec2: client!(aws_sdk_ec2),
+            acm: client!(aws_sdk_acm),
             autoscaling: client!(aws_sdk_autoscaling),
+            backup: client!(aws_sdk_backup),
+            cloudcontrol: client!(aws_sdk_cloudcontrol),
+            cloudformation: client!(aws_sdk_cloudformation),
+            cloudtrail: client!(aws_sdk_cloudtrail),
+            cloudwatch: client!(aws_sdk_cloudwatch),
+            elb: client!(aws_sdk_elasticloadbalancingv2),
+            events: client!(aws_sdk_eventbridge),
+            guardduty: client!(aws_sdk_guardduty),
             iam: client!(aws_sdk_iam),
             kms: client!(aws_sdk_kms),
             logs: client!(aws_sdk_cloudwatchlogs),
+            rds: client!(aws_sdk_rds),
+            route53: client!(aws_sdk_route53),
+            s3: aws_sdk_s3::Client::from_conf(
+                aws_sdk_s3::config::Builder::from(&self.config)
+                    // An endpoint of one's own has no host a bucket.
+                    .force_path_style(self.config.endpoint_url().is_some())
+                    .retry_classifier(Rules { manner, pause: self.pause })
+                    .build(),
+            ),
+            secrets: client!(aws_sdk_secretsmanager),
+            sns: client!(aws_sdk_sns),
             ssm: client!(aws_sdk_ssm),
             sts: client!(aws_sdk_sts),
             quotas: client!(aws_sdk_servicequotas),
             tagging: client!(aws_sdk_resourcegroupstagging),
+            identity_tagging: client!(aws_sdk_resourcegroupstagging, &identities),
+            waf: client!(aws_sdk_wafv2),
         }
     }
 }

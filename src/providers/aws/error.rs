@@ -84,22 +84,54 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
         | "OperationAbortedException"
         | "KMSInvalidStateException"
         | "InstanceRefreshInProgress"
+        | "BucketNotEmpty"
+        | "BucketAlreadyExists"
+        | "BucketAlreadyOwnedByYou"
+        | "ConflictException"
+        | "ResourceInUseException"
+        | "ResourceExistsException"
+        | "PriorRequestNotComplete"
+        | "HostedZoneAlreadyExists"
+        | "HostedZoneNotEmpty"
+        | "HealthCheckAlreadyExists"
+        | "HealthCheckInUse"
+        | "InvalidDBInstanceState"
+        | "InvalidDBInstanceStateFault"
+        | "InvalidDBClusterStateFault"
+        | "InvalidDBParameterGroupState"
+        | "InvalidDBSubnetGroupStateFault"
+        | "WAFDuplicateItemException"
+        | "WAFAssociatedItemException"
+        | "WAFOptimisticLockException"
+        | "TrailAlreadyExistsException"
         | "IdempotentParameterMismatch" => ErrorClass::Conflict,
         "ValidationError" | "ValidationException" if message.contains("not found") => ErrorClass::NotFound,
         "NoSuchEntity"
         | "NoSuchEntityException"
         | "NotFoundException"
         | "ResourceNotFoundException"
+        | "NoSuchBucket"
+        | "NoSuchHostedZone"
+        | "NoSuchHealthCheck"
+        | "WAFNonexistentItemException"
+        | "DoesNotExistException"
         | "ParameterNotFound"
         | "ParameterVersionNotFound" => ErrorClass::NotFound,
         _ if bare.ends_with(".NotFound")
             || bare.ends_with("NotFound")
+            || bare.ends_with("NotFoundFault")
+            || bare.ends_with("NotFoundException")
             || bare.ends_with(".NotFoundException")
             || bare.ends_with(".Malformed") && status == 404 =>
         {
             ErrorClass::NotFound
         }
-        _ if bare.ends_with(".AlreadyExistsException") => ErrorClass::Conflict,
+        _ if bare.ends_with("AlreadyExistsException")
+            || bare.ends_with("AlreadyExists")
+            || bare.ends_with("AlreadyExistsFault") =>
+        {
+            ErrorClass::Conflict
+        }
         _ if bare.ends_with("LimitExceeded")
             || bare.ends_with("LimitExceededException")
             || bare.ends_with("LimitExceededFault")

@@ -213,6 +213,10 @@ pub struct Delete<'a, S> {
 /// A kind on AWS.
 #[async_trait]
 pub trait AwsKind: Checked + Kind<Spec: Send + Sync + Clone> {
+    /// Whether its objects have tags. Where the API has none, the kind's ownership tags are made from what says whose an object
+    /// is, and [`AwsKind::retag`] writes that.
+    const TAGGED: bool = true;
+
     /// Reads objects in bulk: pages filtered by tags, never one call for each object where the API has a page.
     ///
     /// # Errors
@@ -472,7 +476,9 @@ pub async fn create_once<K: AwsKind>(
 /// Whether an error says that what was to be made, or its name or place, is there already.
 fn is_taken(error: &ApiError) -> bool {
     let code = error.code.as_deref().unwrap_or_default();
-    code.contains("AlreadyExists") || code.ends_with(".Duplicate") || code == "InvalidSubnet.Conflict"
+    const OTHERS: [&str; 4] =
+        ["InvalidSubnet.Conflict", "BucketAlreadyOwnedByYou", "ResourceExistsException", "WAFDuplicateItemException"];
+    code.contains("AlreadyExists") || code.ends_with(".Duplicate") || OTHERS.contains(&code)
 }
 
 /// Whether an object can still be read, other than as one that is going.
@@ -512,7 +518,9 @@ fn object<K: AwsKind>(cx: &Context, found: Found<K::Spec>) -> Result<Object, Api
         .as_ref()
         .map(|o| physical_name(&o.project, &o.environment, &o.address, o.generation, K::facts().name_limit))
         .unwrap_or_default();
-    if let Value::Object(map) = &mut spec {
+    if let Value::Object(map) = &mut spec
+        && K::TAGGED
+    {
         let tags = ownership::user_tags(&found.tags, &name);
         map.insert("tags".to_owned(), tags.into_iter().map(|(k, v)| (k, Value::String(v))).collect());
     }

@@ -2,12 +2,20 @@
 //!
 //! Credentials and endpoints come from the SDK's normal chain (`AWS_PROFILE`, `AWS_ENDPOINT_URL`, …).
 
+pub mod acm;
 #[cfg(test)]
 mod again;
 pub mod autoscaling;
+pub mod backup;
 pub mod client;
+pub mod cloudcontrol;
+pub mod cloudtrail;
+pub mod cloudwatch;
 pub mod ec2;
+pub mod elb;
 mod error;
+pub mod events;
+pub mod guardduty;
 pub mod iam;
 pub mod kind;
 pub mod kms;
@@ -15,12 +23,18 @@ mod limit;
 pub mod logs;
 mod lookup;
 pub mod preflight;
+pub mod rds;
 mod request_ids;
 mod retry;
+pub mod route53;
 pub mod s3;
 #[cfg(test)]
 mod script;
+pub mod secretsmanager;
+pub mod sns;
+pub mod ssm;
 mod tagging;
+pub mod waf;
 mod words;
 
 use std::collections::BTreeMap;

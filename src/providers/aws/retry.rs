@@ -56,7 +56,13 @@ impl ClassifyRetry for Rules {
             return RetryAction::RetryForbidden;
         }
         let body = ctx.response().and_then(|r| r.body().bytes()).map(String::from_utf8_lossy).unwrap_or_default();
-        if status.is_some_and(|s| (400..500).contains(&s)) && is_not_seen_yet(&body, status.unwrap_or_default()) {
+        let header = |name: &str| ctx.response().and_then(|r| r.headers().get(name));
+        let code = match header("x-amzn-errortype").or_else(|| header("x-amzn-query-error")) {
+            // A link, or who is to blame, may follow.
+            Some(text) => text.split([':', ';']).next().unwrap_or_default(),
+            None => code(&body),
+        };
+        if status.is_some_and(|s| (400..500).contains(&s)) && is_not_seen_yet(code, &body, status.unwrap_or_default()) {
             return RetryAction::retryable_error_with_explicit_delay(ErrorKind::TransientError, self.pause);
         }
         RetryAction::NoActionIndicated
@@ -73,8 +79,7 @@ impl ClassifyRetry for Rules {
 
 /// Whether an answer says that something is not there which may have been made just now. EC2 speaks of a new instance profile
 /// as of a wrong value.
-fn is_not_seen_yet(body: &str, status: u16) -> bool {
-    let code = code(body);
+fn is_not_seen_yet(code: &str, body: &str, status: u16) -> bool {
     if FOREIGN.iter().any(|name| code.starts_with(name)) {
         return false;
     }
@@ -83,14 +88,19 @@ fn is_not_seen_yet(body: &str, status: u16) -> bool {
         || (matches!(code, "InvalidParameterValue" | "ValidationError") && profile)
 }
 
-/// The code in the body of an error, XML or JSON.
+/// The code in the body of an error: XML, JSON, or CBOR, whose texts stand there as they are.
 fn code(body: &str) -> &str {
     let between = |start: &str, end: char| body.split_once(start)?.1.split(end).next();
     let json = || {
         let (_, rest) = body.split_once("\"__type\"")?;
         rest.split('"').nth(1)?.rsplit('#').next()
     };
-    between("<Code>", '<').or_else(json).unwrap_or_default()
+    let cbor = || {
+        let (_, rest) = body.split_once("__type")?;
+        let (_, rest) = rest.split_once('#')?;
+        rest.split(|c: char| !c.is_ascii_alphanumeric()).next()
+    };
+    between("<Code>", '<').or_else(json).or_else(cbor).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -104,11 +114,13 @@ mod tests {
 
     #[test]
     fn a_thing_of_ours_may_not_be_seen_yet_and_one_of_others_is_not_there() {
-        let not_yet = |code: &str, message: &str| is_not_seen_yet(&error(code, message), 400);
+        let not_seen_yet = |body: &str| is_not_seen_yet(super::code(body), body, 400);
+        let not_yet = |code: &str, message: &str| not_seen_yet(&error(code, message));
         for code in ["InvalidVpcID.NotFound", "InvalidInstanceID.NotFound", "InvalidGroup.NotFound", "NoSuchEntity"] {
             assert!(not_yet(code, ""), "{code}");
         }
-        assert!(is_not_seen_yet(r#"{"__type":"com.amazon#ResourceNotFoundException"}"#, 400));
+        assert!(not_seen_yet(r#"{"__type":"com.amazon#ResourceNotFoundException"}"#));
+        assert!(not_seen_yet("\u{fffd}f__typex\u{1a}com.amazon#ResourceNotFound gmessage"));
         assert!(not_yet("InvalidParameterValue", "Value (web) for parameter iamInstanceProfile.name is invalid"));
         for code in ["InvalidAMIID.NotFound", "InvalidKeyPair.NotFound", "InvalidParameterValue", "DependencyViolation"]
         {

@@ -32,7 +32,8 @@ type Answer = (u16, String);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Script {
     answers: Arc<Mutex<BTreeMap<String, Vec<Answer>>>>,
-    asked: Arc<Mutex<Vec<(String, String)>>>,
+    /// Operation, body and host of each request.
+    asked: Arc<Mutex<Vec<(String, String, String)>>>,
 }
 
 impl Script {
@@ -117,12 +118,18 @@ impl Script {
     /// Bodies of the requests to an operation.
     pub(crate) fn asked(&self, operation: &str) -> Vec<String> {
         let asked = self.asked.lock().unwrap();
-        asked.iter().filter(|(name, _)| name == operation).map(|(_, body)| body.clone()).collect()
+        asked.iter().filter(|(name, ..)| name == operation).map(|(_, body, _)| body.clone()).collect()
+    }
+
+    /// Hosts of the requests to an operation.
+    pub(crate) fn hosts(&self, operation: &str) -> Vec<String> {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().filter(|(name, ..)| name == operation).map(|(.., host)| host.clone()).collect()
     }
 
     /// All operations asked, in order.
     pub(crate) fn operations(&self) -> Vec<String> {
-        self.asked.lock().unwrap().iter().map(|(operation, _)| operation.clone()).collect()
+        self.asked.lock().unwrap().iter().map(|(operation, ..)| operation.clone()).collect()
     }
 
     /// A context whose calls come here.
@@ -189,11 +196,9 @@ fn desired<K: AwsKind>(spec: Value) -> CreateRequest {
 impl HttpConnector for Script {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
-        let operation = match request.headers().get("x-amz-target").and_then(|t| t.rsplit('.').next()) {
-            Some(target) => target.to_owned(),
-            None => operation(&body).to_owned(),
-        };
-        self.asked.lock().unwrap().push((operation.clone(), body));
+        let operation = operation(&request, &body);
+        let host = request.uri().split('/').nth(2).unwrap_or_default().to_owned();
+        self.asked.lock().unwrap().push((operation.clone(), body, host));
         let mut answers = self.answers.lock().unwrap();
         let (status, answer) = match answers.get_mut(&operation) {
             Some(list) if list.len() > 1 => list.remove(0),
@@ -209,7 +214,22 @@ impl HttpConnector for Script {
     }
 }
 
-/// The operation that a form asks for.
-fn operation(form: &str) -> &str {
-    form.trim_start_matches("Action=").split('&').next().unwrap_or_default()
+/// The operation that a request asks for: in a header, in a form, at the end of the path (CBOR), or else method and path
+/// (`PUT /backup-vaults/main`), with the query that tells apart what has one path (`PUT /bucket?versioning`).
+fn operation(request: &HttpRequest, body: &str) -> String {
+    if let Some(target) = request.headers().get("x-amz-target").and_then(|t| t.rsplit('.').next()) {
+        return target.to_owned();
+    }
+    if let Some(form) = body.strip_prefix("Action=") {
+        return form.split('&').next().unwrap_or_default().to_owned();
+    }
+    let uri = request.uri();
+    let path = uri.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..])).unwrap_or(uri);
+    if let Some((_, operation)) = path.split_once("/operation/") {
+        return operation.to_owned();
+    }
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let query: Vec<&str> = query.split('&').filter(|part| !part.is_empty() && !part.starts_with("x-id=")).collect();
+    let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
+    format!("{} {path}{query}", request.method())
 }

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_resourcegroupstagging::Client;
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 
 use super::client::Context;
@@ -22,16 +23,32 @@ pub async fn of_service(
     service: &str,
     selection: &Selection<'_>,
 ) -> Result<BTreeMap<String, Tags>, ApiError> {
+    of(cx, &cx.clients.tagging, service, selection).await
+}
+
+/// The same for objects of the whole account, such as `iam:policy`.
+///
+/// # Errors
+/// If the index can't be read.
+pub async fn of_identities(
+    cx: &Context,
+    what: &str,
+    selection: &Selection<'_>,
+) -> Result<BTreeMap<String, Tags>, ApiError> {
+    of(cx, &cx.clients.identity_tagging, what, selection).await
+}
+
+async fn of(
+    cx: &Context,
+    client: &Client,
+    what: &str,
+    selection: &Selection<'_>,
+) -> Result<BTreeMap<String, Tags>, ApiError> {
     let Some(wanted) = selection.tags() else { return Ok(BTreeMap::new()) };
     let filters = wanted.iter().map(|(key, value)| TagFilter::builder().key(key).values(value).build()).collect();
     // 100 a page, the most that the API gives.
-    let request = cx
-        .clients
-        .tagging
-        .get_resources()
-        .resource_type_filters(service)
-        .set_tag_filters(Some(filters))
-        .resources_per_page(100);
+    let request =
+        client.get_resources().resource_type_filters(what).set_tag_filters(Some(filters)).resources_per_page(100);
     let pages = cx.pages("tag:GetResources", request.into_paginator().send()).await?;
     let mut all = BTreeMap::new();
     for resource in pages.into_iter().flat_map(|p| p.resource_tag_mapping_list.unwrap_or_default()) {

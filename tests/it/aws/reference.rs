@@ -21,7 +21,7 @@ impl<'a> Cli<'a> {
         let dir = tempfile::tempdir().unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         for folder in ["environments", "stacks", "templates"] {
-            copy(&root.join(folder), &dir.path().join(folder));
+            crate::support::copy_folder(&root.join(folder), &dir.path().join(folder));
         }
         // The real staging environment, on the emulator's account.
         let staging = std::fs::read_to_string(dir.path().join("environments/staging.yaml")).unwrap();
@@ -44,19 +44,6 @@ impl<'a> Cli<'a> {
         let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
         let text = |b: Vec<u8>| String::from_utf8(b).unwrap();
         (status.code().unwrap_or(-1), text(stdout), text(stderr))
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            std::fs::copy(&path, &target).unwrap();
-        }
     }
 }
 

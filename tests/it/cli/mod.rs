@@ -56,7 +56,7 @@ impl Sandbox {
     pub fn reference() -> Self {
         let sandbox = Self::empty();
         for folder in ["environments", "stacks", "templates"] {
-            copy(&repository().join(folder), &sandbox.path(folder));
+            crate::support::copy_folder(&repository().join(folder), &sandbox.path(folder));
         }
         sandbox
     }
@@ -118,17 +118,4 @@ impl Sandbox {
 
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            std::fs::copy(&path, &target).unwrap();
-        }
-    }
 }

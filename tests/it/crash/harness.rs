@@ -199,7 +199,7 @@ impl System {
     pub fn reference() -> Self {
         let dir = folder();
         for part in ["stacks", "templates", "environments"] {
-            copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join(part), &dir.path().join(part));
+            crate::support::copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join(part), &dir.path().join(part));
         }
         let mut system = Self::of(dir, "local");
         // While all is replaced at once, twice as many stand there.
@@ -272,14 +272,14 @@ impl System {
     /// Keeps cloud, journal and record as they are now.
     pub fn keep(&self) -> tempfile::TempDir {
         let kept = folder();
-        copy(&self.state(), kept.path());
+        crate::support::copy_folder(&self.state(), kept.path());
         kept
     }
 
     /// Puts back what was kept.
     pub fn put_back(&self, kept: &tempfile::TempDir) {
         let _ = std::fs::remove_dir_all(self.state());
-        copy(kept.path(), &self.state());
+        crate::support::copy_folder(kept.path(), &self.state());
     }
 
     /// Plans and applies as the command does. `crash_at` is the point at which it ends abruptly, from 1.
@@ -499,18 +499,6 @@ fn write(root: &Path, files: &[(&str, &str)]) {
         let path = root.join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).into_iter().flatten() {
-        let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to.join(entry.file_name()));
-        } else {
-            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-        }
     }
 }
 

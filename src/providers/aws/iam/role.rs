@@ -17,12 +17,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use aws_sdk_iam::types::{EntityType, PolicyDetail, RoleDetail, SummaryKeyType, Tag};
-use percent_encoding::percent_decode_str;
+use aws_sdk_iam::types::{EntityType, RoleDetail, SummaryKeyType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::statements::Of;
+use super::{attached, check_path, document, from_tags, inline, name_of, summary, to_tags};
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
@@ -171,9 +172,7 @@ impl Kind for Role {
         {
             problems.add("max_session", format!("`{session}` is not between 1 and 12 hours"), "write 1h to 12h");
         }
-        if let Some(path) = spec.path.as_deref().filter(|p| !p.starts_with('/') || !p.ends_with('/')) {
-            problems.add("path", format!("`{path}` does not begin and end with `/`"), "write /service/, for one");
-        }
+        check_path(spec.path.as_ref(), problems);
         if spec.trust.value().get("Statement").is_none() {
             problems.add("trust", "the policy has no `Statement`", "say who may take the role on");
         }
@@ -215,14 +214,9 @@ impl Checked for Role {
     }
 
     async fn tally(cx: &Context) -> Result<Option<Tally>, ApiError> {
-        let answer = cx.call("iam:GetAccountSummary", cx.clients.iam.get_account_summary().send()).await?;
-        let number = |key| answer.summary_map().and_then(|all| all.get(&key)).copied();
-        use SummaryKeyType::{InstanceProfiles, InstanceProfilesQuota, Roles, RolesQuota};
-        let mut tally = Tally::told(&ROLES, number(Roles), number(RolesQuota));
-        let profiles = Tally::told(&PROFILES, number(InstanceProfiles), number(InstanceProfilesQuota));
-        tally.uses.extend(profiles.uses);
-        tally.limits.extend(profiles.limits);
-        Ok(Some(tally))
+        use SummaryKeyType::{InstanceProfiles, InstanceProfilesQuota, Roles as Count, RolesQuota};
+        let quotas = [(&ROLES, Count, RolesQuota), (&PROFILES, InstanceProfiles, InstanceProfilesQuota)];
+        summary(cx, &quotas).await
     }
 
     fn names(view: &View<'_>) -> Vec<Name> {
@@ -253,7 +247,7 @@ impl AwsKind for Role {
             let mut out = Vec::new();
             for name in names {
                 // An ARN ends in the name.
-                out.extend(one(cx, read, name.rsplit('/').next().unwrap_or(name)).await?);
+                out.extend(one(cx, read, name_of(name)).await?);
             }
             return Ok(out);
         }
@@ -261,7 +255,7 @@ impl AwsKind for Role {
         let pages = cx.pages("iam:GetAccountAuthorizationDetails", request.into_paginator().send()).await?;
         let mut out = Vec::new();
         for role in pages.iter().flat_map(|p| p.role_detail_list()) {
-            let tags: Tags = role.tags().iter().map(|t| (t.key().to_owned(), t.value().to_owned())).collect();
+            let tags = from_tags(role.tags());
             if read.selection.matches(role.role_name().unwrap_or_default(), &tags) {
                 out.push(found(cx, read, role, tags).await?);
             }
@@ -290,7 +284,7 @@ impl AwsKind for Role {
             Ok(name.to_owned())
         };
         create_once::<Self>(cx, want, Some(name), call).await?;
-        settle_policies(cx, name, spec, None).await?;
+        Of::Role(name).settle(cx, (&spec.policies, &spec.managed_policies), (&None, &None)).await?;
         if spec.instance_profile == Some(true) {
             add_profile(cx, name, spec, want.tags).await?;
             let what = format!("the instance profile {name} to be seen with its role");
@@ -337,7 +331,8 @@ impl AwsKind for Role {
             }
         }
         if update.changed("policies") || update.changed("managed_policies") {
-            settle_policies(cx, name, spec, Some(update.before)).await?;
+            let before = (&update.before.policies, &update.before.managed_policies);
+            Of::Role(name).settle(cx, (&spec.policies, &spec.managed_policies), before).await?;
         }
         if update.changed("instance_profile") {
             match spec.instance_profile {
@@ -352,20 +347,7 @@ impl AwsKind for Role {
     async fn delete(cx: &Context, delete: &Delete<'_, Spec>) -> Result<(), ApiError> {
         let (iam, name) = (&cx.clients.iam, delete.id);
         remove_profiles(cx, name).await?;
-        let pages = cx
-            .pages(
-                "iam:ListAttachedRolePolicies",
-                iam.list_attached_role_policies().role_name(name).into_paginator().send(),
-            )
-            .await?;
-        for arn in pages.iter().flat_map(|p| p.attached_policies()).filter_map(|p| p.policy_arn()) {
-            detach(cx, name, arn).await?;
-        }
-        let pages =
-            cx.pages("iam:ListRolePolicies", iam.list_role_policies().role_name(name).into_paginator().send()).await?;
-        for policy in pages.iter().flat_map(|p| p.policy_names()) {
-            remove_policy(cx, name, policy).await?;
-        }
+        Of::Role(name).clear(cx).await?;
         cx.call("iam:DeleteRole", iam.delete_role().role_name(name).send()).await.map(|_| ())
     }
 
@@ -383,22 +365,8 @@ impl AwsKind for Role {
     }
 }
 
-fn to_tags(tags: &Tags) -> Result<Vec<Tag>, ApiError> {
-    tags.iter()
-        .map(|(k, v)| Tag::builder().key(k).value(v).build())
-        .collect::<Result<_, _>>()
-        .map_err(|e| ApiError::new("iam:TagRole", ErrorClass::Invalid, e.to_string()))
-}
-
 fn session(spec: &Spec) -> Option<i32> {
     spec.max_session.as_ref().and_then(|d| i32::try_from(d.seconds()).ok())
-}
-
-/// A policy as this API gives it: JSON, percent-encoded.
-fn policy(text: &str) -> Result<PolicyDocument, ApiError> {
-    let plain = percent_decode_str(text).decode_utf8_lossy();
-    PolicyDocument::from_json(&plain)
-        .map_err(|e| ApiError::new("iam:GetAccountAuthorizationDetails", ErrorClass::Other, e))
 }
 
 /// One role, by calls that do not lag behind its last change as the page of all roles does. None if it is not there.
@@ -410,7 +378,7 @@ async fn one(cx: &Context, read: &Read<'_>, name: &str) -> Result<Option<Found<S
         Err(e) => return Err(e),
     };
     let Some(role) = role else { return Ok(None) };
-    let tags: Tags = role.tags().iter().map(|t| (t.key().to_owned(), t.value().to_owned())).collect();
+    let tags = from_tags(role.tags());
     let mut detail = RoleDetail::builder()
         .role_name(role.role_name())
         .role_id(role.role_id())
@@ -419,21 +387,12 @@ async fn one(cx: &Context, read: &Read<'_>, name: &str) -> Result<Option<Found<S
         .set_assume_role_policy_document(role.assume_role_policy_document().map(str::to_owned))
         .set_permissions_boundary(role.permissions_boundary().cloned());
     if !read.is_brief() {
-        let request = iam.list_role_policies().role_name(name).into_paginator().send();
-        for policy in cx.pages("iam:ListRolePolicies", request).await?.into_iter().flat_map(|p| p.policy_names) {
-            let request = iam.get_role_policy().role_name(name).policy_name(&policy);
-            let answer = cx.call("iam:GetRolePolicy", request.send()).await?;
-            let document = answer.policy_document();
-            detail =
-                detail.role_policy_list(PolicyDetail::builder().policy_name(policy).policy_document(document).build());
-        }
-        let request = iam.list_attached_role_policies().role_name(name).into_paginator().send();
-        let attached = cx.pages("iam:ListAttachedRolePolicies", request).await?;
-        let attached: Vec<_> = attached.into_iter().flat_map(|p| p.attached_policies.unwrap_or_default()).collect();
+        detail = detail.set_role_policy_list(Some(Of::Role(name).details(cx).await?));
+        let managed = Of::Role(name).attached(cx).await?;
         let request = iam.list_instance_profiles_for_role().role_name(name).into_paginator().send();
         let profiles = cx.pages("iam:ListInstanceProfilesForRole", request).await?;
         let profiles: Vec<_> = profiles.into_iter().flat_map(|p| p.instance_profiles).collect();
-        detail = detail.set_attached_managed_policies(Some(attached)).set_instance_profile_list(Some(profiles));
+        detail = detail.set_attached_managed_policies(Some(managed)).set_instance_profile_list(Some(profiles));
     }
     let mut found = found(cx, read, &detail.build(), tags).await?;
     if read.is_brief() {
@@ -458,12 +417,6 @@ async fn found(cx: &Context, read: &Read<'_>, role: &RoleDetail, tags: Tags) -> 
     } else {
         unread.extend(["description", "max_session"]);
     }
-    let mut policies = BTreeMap::new();
-    for detail in role.role_policy_list() {
-        let key = detail.policy_name().unwrap_or_default().to_owned();
-        policies.insert(key, policy(detail.policy_document().unwrap_or_default())?);
-    }
-    let managed = role.attached_managed_policies().iter().filter_map(|p| p.policy_arn()).map(str::to_owned).collect();
     let profile = role.instance_profile_list().iter().find(|p| p.instance_profile_name() == name);
     let arn = role.arn().unwrap_or_default().to_owned();
     let mut identifiers = vec![arn.clone()];
@@ -480,15 +433,15 @@ async fn found(cx: &Context, read: &Read<'_>, role: &RoleDetail, tags: Tags) -> 
         ]),
         spec: Spec {
             name: Some(name.clone()),
-            trust: policy(role.assume_role_policy_document().unwrap_or_default())?,
+            trust: document(role.assume_role_policy_document().unwrap_or_default())?,
             description,
             path: role.path().map(str::to_owned),
             max_session,
             permissions_boundary: Some(
                 role.permissions_boundary().and_then(|b| b.permissions_boundary_arn()).unwrap_or_default().to_owned(),
             ),
-            policies: Some(policies),
-            managed_policies: Some(managed),
+            policies: Some(inline(role.role_policy_list())?),
+            managed_policies: Some(attached(role.attached_managed_policies())),
             instance_profile: Some(profile.is_some()),
             tags: None,
         },
@@ -497,42 +450,6 @@ async fn found(cx: &Context, read: &Read<'_>, role: &RoleDetail, tags: Tags) -> 
         unread,
         id: name,
     })
-}
-
-/// Puts what is wanted, then takes away what is too much.
-async fn settle_policies(cx: &Context, name: &str, spec: &Spec, before: Option<&Spec>) -> Result<(), ApiError> {
-    let iam = &cx.clients.iam;
-    if let Some(policies) = &spec.policies {
-        let have = before.and_then(|b| b.policies.clone()).unwrap_or_default();
-        for (key, document) in policies.iter().filter(|(k, d)| have.get(*k) != Some(d)) {
-            let request = iam.put_role_policy().role_name(name).policy_name(key).policy_document(document.to_json());
-            cx.call("iam:PutRolePolicy", request.send()).await?;
-        }
-        for key in have.keys().filter(|k| !policies.contains_key(*k)) {
-            remove_policy(cx, name, key).await?;
-        }
-    }
-    if let Some(managed) = &spec.managed_policies {
-        let have = before.and_then(|b| b.managed_policies.clone()).unwrap_or_default();
-        for arn in managed.iter().filter(|a| !have.contains(a)) {
-            let request = iam.attach_role_policy().role_name(name).policy_arn(arn);
-            cx.call("iam:AttachRolePolicy", request.send()).await?;
-        }
-        for arn in have.iter().filter(|a| !managed.contains(a)) {
-            detach(cx, name, arn).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn remove_policy(cx: &Context, name: &str, policy: &str) -> Result<(), ApiError> {
-    let request = cx.clients.iam.delete_role_policy().role_name(name).policy_name(policy);
-    cx.call("iam:DeleteRolePolicy", request.send()).await.map(|_| ())
-}
-
-async fn detach(cx: &Context, name: &str, arn: &str) -> Result<(), ApiError> {
-    let request = cx.clients.iam.detach_role_policy().role_name(name).policy_arn(arn);
-    cx.call("iam:DetachRolePolicy", request.send()).await.map(|_| ())
 }
 
 /// Makes the instance profile, or finishes one that a run left without its role.
@@ -624,8 +541,8 @@ mod tests {
     fn policies_are_decoded_from_the_api_form() {
         let encoded =
             "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%7D%5D%7D";
-        assert_eq!(policy(encoded).unwrap().value()["Statement"][0]["Effect"], "Allow");
-        assert!(policy("x").is_err());
+        assert_eq!(document(encoded).unwrap().value()["Statement"][0]["Effect"], "Allow");
+        assert!(document("x").is_err());
     }
 
     #[test]

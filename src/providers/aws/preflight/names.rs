@@ -15,7 +15,7 @@ pub(super) async fn check(checks: Checks<'_>) -> Preflight {
     let mut wanted: BTreeMap<(&str, &str), Wanted<'_>> = BTreeMap::new();
     for change in checks.question.created() {
         let Some(handler) = checks.handlers.get(change.kind.name) else { continue };
-        for name in handler.names(&checks.question.new(change)) {
+        for name in handler.names(&checks.question.wanted(change)) {
             wanted.entry((change.kind.name, change.region)).or_default().insert(name, change);
         }
     }

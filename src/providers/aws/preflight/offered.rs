@@ -30,7 +30,7 @@ fn wanted_zones<'a>(checks: Checks<'a>, region: &str) -> BTreeMap<&'a str, BTree
     let mut wanted: BTreeMap<&str, BTreeSet<Address>> = BTreeMap::new();
     for change in checks.question.created().filter(|c| c.region == region) {
         let field = change.kind.facts.zone_field;
-        if let Some(zone) = field.and_then(|field| checks.question.new(change).text(field)) {
+        if let Some(zone) = field.and_then(|field| checks.question.wanted(change).text(field)) {
             wanted.entry(zone).or_default().insert(change.address.clone());
         }
     }
@@ -93,7 +93,7 @@ async fn types(checks: Checks<'_>, cx: &Context) -> Preflight {
     let mut wanted = Vec::new();
     for change in checks.question.changes.iter().filter(|c| c.region == cx.region) {
         let handler = checks.handlers.get(change.kind.name).filter(|_| change.operation != Operation::Delete);
-        if let Some(servers) = handler.and_then(|h| h.servers(&checks.question.new(change))) {
+        if let Some(servers) = handler.and_then(|h| h.servers(&checks.question.wanted(change))) {
             let (types, zones, everywhere) = (servers.types, servers.zones, servers.everywhere);
             wanted.push(Wanted { address: change.address, types, zones, everywhere });
         }

@@ -119,7 +119,7 @@ fn needed(checks: Checks<'_>, caller: &str) -> BTreeMap<String, Needed> {
 
 /// What a change is about, as policies name it: the part of the ARN after the account.
 fn resource(checks: Checks<'_>, change: &Change<'_>, needs: Needs) -> String {
-    let new = checks.question.new(change);
+    let new = checks.question.wanted(change);
     let made = || Some(checks.handlers.get(change.kind.name)?.names(&new).into_iter().next()?.name);
     let there = change.before.filter(|_| change.operation != Operation::Create);
     let name = there.map(|object| object.id.clone()).or_else(made);
@@ -131,7 +131,7 @@ fn resource(checks: Checks<'_>, change: &Change<'_>, needs: Needs) -> String {
 fn actions(checks: Checks<'_>, change: &Change<'_>, needs: Needs) -> Vec<&'static str> {
     let permissions = change.kind.facts.permissions;
     let (all, view): (_, Option<View<'_>>) = match change.operation {
-        Operation::Create => (permissions.create, Some(checks.question.new(change))),
+        Operation::Create => (permissions.create, Some(checks.question.wanted(change))),
         Operation::Update => (permissions.update, None),
         Operation::Delete => (permissions.delete, change.before.map(|o| checks.question.old(o))),
         Operation::Save | Operation::Own | Operation::Disown => return Vec::new(),
@@ -252,9 +252,12 @@ fn decision(result: &EvaluationResult) -> Decision {
     }
 }
 
+/// What is refused for one reason: actions, and the resources that they are for.
+type Refused<'a> = (Vec<&'a str>, BTreeSet<Address>);
+
 /// One finding for all that is refused for one reason.
 fn judge(caller: &str, region: &str, needed: &Needed, decisions: BTreeMap<String, Decision>, answer: &mut Preflight) {
-    let mut refused: BTreeMap<(String, bool), (Vec<&str>, BTreeSet<Address>)> = BTreeMap::new();
+    let mut refused: BTreeMap<(String, bool), Refused<'_>> = BTreeMap::new();
     for (action, about) in needed {
         let (why, blocks) = match decisions.get(action) {
             Some(Decision::Allowed) => continue,

@@ -9,11 +9,7 @@ use super::{Checks, unchecked, vcpus};
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::plan::Operation;
 use crate::model::preflight::{Change, Check, Demand, Demands, Preflight, Room};
-use crate::providers::aws::client::Context;
-
-/// Region in which the quotas of identities are kept
-/// (<https://docs.aws.amazon.com/general/latest/gr/iam-service.html>).
-const IAM_REGION: &str = "us-east-1";
+use crate::providers::aws::client::{Context, identity_region};
 
 /// A quota's code and what it is for.
 type Key = (&'static str, String);
@@ -63,8 +59,11 @@ fn taken(checks: Checks<'_>, region: &str) -> Plan {
     let mut plan = Plan::default();
     for change in checks.question.changes.iter().filter(|c| c.region == region) {
         let Some(handler) = checks.handlers.get(change.kind.name) else { continue };
-        let after =
-            if change.operation == Operation::Delete { Vec::new() } else { handler.uses(&checks.question.new(change)) };
+        let after = if change.operation == Operation::Delete {
+            Vec::new()
+        } else {
+            handler.uses(&checks.question.wanted(change))
+        };
         let old = change.before.filter(|_| change.operation != Operation::Create);
         let before = old.map(|object| handler.uses(&checks.question.old(object))).unwrap_or_default();
         plan.step(change, &before, &after);
@@ -166,7 +165,7 @@ fn words(quota: &Quota, scope: &str, region: &str, limit: u64, demand: &Demand, 
     let place = if scope.is_empty() { region } else { scope };
     let counted = if own { " (only what this environment owns was counted)" } else { "" };
     let message = format!("{}: at most {limit} for {place}; {}{counted}", quota.name, demand.words(quota.unit));
-    let region = if quota.service == "iam" { IAM_REGION } else { region };
+    let region = if quota.service == "iam" { identity_region(region) } else { region };
     let help = format!(
         "ask for more: aws service-quotas request-service-quota-increase --service-code {} --quota-code {} \
          --desired-value {} --region {region}",

@@ -79,7 +79,7 @@ fn steps<'a>(checks: Checks<'a>, region: &str) -> Vec<Step<'a>> {
         Some(Step {
             address: change.address,
             before: old.and_then(|object| handler.servers(&question.old(object))),
-            after: new.then(|| handler.servers(&question.new(change))).flatten(),
+            after: new.then(|| handler.servers(&question.wanted(change))).flatten(),
             first: change.first,
         })
     });

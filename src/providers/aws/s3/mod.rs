@@ -1,3 +1,4 @@
 //! S3.
 
+pub mod bucket;
 pub mod storage;

@@ -1,0 +1,3 @@
+//! Backups: vaults, plans, tests of restores.
+
+pub mod vault;

@@ -1,0 +1,3 @@
+//! Names: zones, records, health checks.
+
+pub mod zone;

@@ -1,0 +1,3 @@
+//! Notices.
+
+pub mod topic;

@@ -1,0 +1,1 @@
+//! Care of servers: parameters, patches, sessions.
