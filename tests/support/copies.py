@@ -5,11 +5,14 @@
     GET  /tests/idle    answers when no request is under way
     POST /tests/end     ends the server
 
+Some services are not moto's: see `ELSEWHERE`.
+
 The first server prints its port, and ends when its standard input closes; a copy ends with the server that it is of.
 No request may be under way when a server is copied. Requests are carried out one after the other: in the emulator, what one
 has half made is not seen by another, and would be made twice.
 """
 
+import asyncio
 import gc
 import io
 import json
@@ -22,6 +25,12 @@ import threading
 import time
 from urllib.parse import parse_qs
 
+os.environ.setdefault("MINISTACK_ACCOUNT_ID", "123456789012")
+os.environ.setdefault("LOG_LEVEL", "CRITICAL")
+
+import ministack.app
+from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict
+from ministack.services import backup, cloudcontrol, cloudwatch
 from moto.core.base_backend import BackendDict
 from moto.ec2.models.dhcp_options import DHCPOptionsSetBackend
 from moto.ec2.models.launch_templates import LaunchTemplate
@@ -33,6 +42,56 @@ from werkzeug.serving import make_server
 
 moto = DomainDispatcherApplication(create_backend_app)
 listener = None
+
+# Services that a second emulator, in the same process, knows better: by the name under which their requests are signed.
+ELSEWHERE = {"backup", "cloudcontrolapi", "monitoring"}
+# What services call the token that makes a creating call idempotent.
+TOKENS = ("ClientToken", "ClientRequestToken", "clientToken", "CreatorRequestId", "IdempotencyToken")
+# What these keep of the past: no objects.
+PASSING = {"_alarm_history", "_composite_triggers", "_jobs", "_metrics", "_requests"}
+
+
+def signed_for(environ):
+    """The service that a request is signed for: `Credential=KEY/DAY/REGION/SERVICE/aws4_request`."""
+    parts = environ.get("HTTP_AUTHORIZATION", "").split("Credential=")[-1].split(",")[0].split("/")
+    return parts[3] if len(parts) == 5 else None
+
+
+def other(environ, start_response):
+    """Carries a request out in the second emulator, which speaks another protocol to its server."""
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    body = environ["wsgi.input"].read(length)
+    headers = [(k[5:].replace("_", "-").lower(), v) for k, v in environ.items() if k.startswith("HTTP_")]
+    headers += [("content-type", environ.get("CONTENT_TYPE", "")), ("content-length", str(length))]
+    target, _, query = environ.get("RAW_URI", environ["PATH_INFO"]).partition("?")
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": environ["REQUEST_METHOD"],
+        "scheme": "http",
+        "path": environ["PATH_INFO"],
+        "raw_path": target.encode(),
+        "query_string": query.encode(),
+        "headers": [(k.encode(), v.encode()) for k, v in headers],
+        "client": ("127.0.0.1", 0),
+        "server": ("127.0.0.1", 0),
+    }
+    status, head, parts = 500, [], []
+
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message):
+        nonlocal status, head
+        if message["type"] == "http.response.start":
+            status = message["status"]
+            head = [(k.decode(), v.decode()) for k, v in message.get("headers", [])]
+        else:
+            parts.append(message.get("body", b""))
+
+    asyncio.run(ministack.app.app(scope, receive, send))
+    start_response(f"{status} {'OK' if status < 400 else 'Error'}", head)
+    return [b"".join(parts)]
 
 
 def improve():
@@ -77,17 +136,37 @@ counting = threading.Lock()
 accepted = 0
 
 
+def answer(environ, start_response):
+    """The emulator that knows the service."""
+    return (other if signed_for(environ) in ELSEWHERE else moto)(environ, start_response)
+
+
+def token_of(body, environ):
+    """Operation and client token of a request; no token if it carries none."""
+    if "HTTP_X_AMZ_TARGET" in environ or environ.get("CONTENT_TYPE", "").startswith("application/json"):
+        try:
+            members = json.loads(body or b"{}")
+        except ValueError:
+            members = {}
+        tokens = [members[name] for name in TOKENS if isinstance(members, dict) and name in members]
+        operation = environ.get("HTTP_X_AMZ_TARGET") or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
+    else:
+        form = parse_qs(body.decode(errors="replace"))
+        tokens = [form[name][0] for name in TOKENS if name in form]
+        operation = form.get("Action", [""])[0]
+    return operation, tokens[0] if tokens else ""
+
+
 def by_token(environ, start_response):
-    """A call of EC2 with a client token that was made before gets the answer that it got, and has no further effect."""
+    """A call with a client token that was made before gets the answer that it got, and has no further effect."""
     length = int(environ.get("CONTENT_LENGTH") or 0)
     body = environ["wsgi.input"].read(length) if length < 1_000_000 else b""
     if length < 1_000_000:
         environ["wsgi.input"] = io.BytesIO(body)
-    form = parse_qs(body.decode(errors="replace"))
-    token = form.get("ClientToken", [""])[0]
-    if not token or environ["REQUEST_METHOD"] != "POST":
-        return moto(environ, start_response)
-    key = (environ["HTTP_AUTHORIZATION"].split("/")[2], form["Action"][0], token)
+    operation, token = token_of(body, environ)
+    if not token or environ["REQUEST_METHOD"] not in ("POST", "PUT") or signed_for(environ) is None:
+        return answer(environ, start_response)
+    key = (environ["HTTP_AUTHORIZATION"].split("/")[2], signed_for(environ), operation, token)
     if key not in answered:
         head = []
 
@@ -95,7 +174,7 @@ def by_token(environ, start_response):
             head[:] = [status, headers]
             return start_response(status, headers, exc_info)
 
-        content = b"".join(moto(environ, start))
+        content = b"".join(answer(environ, start))
         if head[0].startswith("200"):
             answered[key] = (body, head, content)
         return [content]
@@ -166,6 +245,11 @@ def census():
                 for name, value in vars(backend).items():
                     if isinstance(value, (dict, list, set)) and size(value):
                         counts[f"{accounts.service_name}/{region}/{name}"] = size(value)
+    for module in (backup, cloudcontrol, cloudwatch):
+        for name, value in vars(module).items():
+            held = isinstance(value, (AccountScopedDict, AccountRegionScopedDict)) and name not in PASSING
+            if held and size(value.to_dict()):
+                counts[f"{module.__name__}{name}"] = size(value.to_dict())
     return counts
 
 

@@ -134,14 +134,15 @@ impl HttpConnector for Connector {
     }
 }
 
-/// The operation that a request asks for: in a header, in a form, or by method and path.
+/// The operation that a request asks for: in a header, in a form, at the end of the path, or by method and path.
 fn operation(request: &HttpRequest) -> String {
     if let Some(target) = request.headers().get("x-amz-target").and_then(|t| t.rsplit('.').next()) {
         return target.to_owned();
     }
     let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default());
-    let action = body.split('&').find_map(|part| part.strip_prefix("Action=")).map(str::to_owned);
-    action.unwrap_or_else(|| format!("{} {}", request.method(), request.uri()))
+    let action = body.split('&').find_map(|part| part.strip_prefix("Action="));
+    let named = action.or_else(|| request.uri().split_once("/operation/").map(|(_, operation)| operation));
+    named.map_or_else(|| format!("{} {}", request.method(), request.uri()), str::to_owned)
 }
 
 /// Whether an operation changes nothing.

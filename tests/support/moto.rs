@@ -17,7 +17,7 @@ use saiken::providers::aws::Aws;
 use saiken::providers::aws::client::{Credentials, Settings};
 
 /// What is installed; a change makes a new environment.
-const PACKAGES: [&str; 2] = ["moto[server]==5.2.5", "boto3==1.43.7"];
+const PACKAGES: [&str; 3] = ["moto[server]==5.2.5", "boto3==1.43.7", "ministack==1.5.33"];
 
 /// Ends when its standard input closes, so that no server outlives the tests, however they end.
 const SERVE: &str = include_str!("copies.py");
@@ -152,14 +152,28 @@ fn start() -> Moto {
         "us-east-1",
         "
 import boto3
-boto3.client('ec2').describe_vpcs()
+boto3.client('acm').list_certificates()
 boto3.client('autoscaling').describe_auto_scaling_groups()
+boto3.client('backup').list_backup_plans()
+boto3.client('cloudcontrol').list_resources(TypeName='AWS::Logs::LogGroup')
+boto3.client('cloudtrail').list_trails()
+boto3.client('cloudwatch').describe_alarms()
+boto3.client('ec2').describe_vpcs()
+boto3.client('elbv2').describe_load_balancers()
+boto3.client('events').list_rules()
+boto3.client('guardduty').list_detectors()
 boto3.client('iam').list_roles()
 boto3.client('kms').list_keys()
 boto3.client('logs').describe_log_groups()
+boto3.client('rds').describe_db_instances()
 boto3.client('resourcegroupstaggingapi').get_resources()
+boto3.client('route53').list_hosted_zones()
+boto3.client('s3').list_buckets()
+boto3.client('secretsmanager').list_secrets()
+boto3.client('sns').list_topics()
 boto3.client('ssm').describe_parameters()
 boto3.client('sts').get_caller_identity()
+boto3.client('wafv2').list_web_acls(Scope='REGIONAL')
 ",
     );
     moto

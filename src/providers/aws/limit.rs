@@ -2,9 +2,14 @@
 //!
 //! EC2: <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>. KMS:
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/requests-per-second.html>. Logs:
-//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>. The others publish less; theirs are
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>. ELB:
+//! <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/throttling.html>. Route 53 (five requests a second of
+//! the whole account): <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html>. CloudWatch:
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html>. SNS:
+//! <https://docs.aws.amazon.com/general/latest/gr/sns.html>. The others publish less; theirs are
 //! set well below what is known to be throttled. Staying under the rate is cheaper than being throttled and retrying.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,7 +49,7 @@ impl Limits {
         }
         let bucket = {
             let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-            let key = (region.to_owned(), bucket_of(operation).to_owned());
+            let key = (region.to_owned(), bucket_of(operation).into_owned());
             Arc::clone(buckets.entry(key).or_insert_with(|| Arc::new(RateLimiter::direct(quota(operation)))))
         };
         bucket.until_ready().await;
@@ -56,20 +61,13 @@ impl Limits {
     }
 }
 
-/// EC2 has a bucket for each API; the other services one for reading and one for writing.
-fn bucket_of(operation: &str) -> &str {
+/// EC2 has a bucket for each API, as has what has a rate of its own; the other services one for reading and one for writing.
+fn bucket_of(operation: &str) -> Cow<'_, str> {
     match operation.split_once(':') {
-        Some(("ec2", _)) | None => operation,
-        Some((service, name)) if is_read(name) => match service {
-            "autoscaling" => "autoscaling:read",
-            "iam" => "iam:read",
-            "kms" => "kms:read",
-            "logs" => "logs:read",
-            "servicequotas" => "servicequotas:read",
-            "ssm" => "ssm:read",
-            _ => service,
-        },
-        Some((service, _)) => service,
+        _ if RATES.iter().any(|(name, _)| *name == operation) => operation.into(),
+        Some(("ec2", _)) | None => operation.into(),
+        Some((service, name)) if is_read(name) => format!("{service}:read").into(),
+        Some((service, _)) => service.into(),
     }
 }
 
@@ -87,7 +85,7 @@ struct Rate {
 
 /// The rates of single operations, then of all others of a service that read or write.
 /// `docs/operations.md` shows this table, and a test compares the two.
-const RATES: [(&str, Rate); 23] = [
+const RATES: &[(&str, Rate)] = &[
     ("ec2:RunInstances", rate(5, 2.0)),
     ("ec2:StartInstances", rate(5, 2.0)),
     ("ec2:StopInstances", rate(50, 5.0)),
@@ -111,6 +109,17 @@ const RATES: [(&str, Rate); 23] = [
     ("kms:(write)", rate(5, 5.0)),
     ("logs:(read)", rate(10, 10.0)),
     ("logs:(write)", rate(5, 5.0)),
+    ("elasticloadbalancing:CreateLoadBalancer", rate(10, 0.2)),
+    ("elasticloadbalancing:(read)", rate(40, 10.0)),
+    ("elasticloadbalancing:(write)", rate(10, 3.0)),
+    ("route53:(read)", rate(5, 3.0)),
+    ("route53:(write)", rate(5, 2.0)),
+    ("cloudwatch:(read)", rate(9, 9.0)),
+    ("cloudwatch:(write)", rate(3, 3.0)),
+    ("sns:(read)", rate(10, 10.0)),
+    ("sns:(write)", rate(10, 10.0)),
+    ("s3:(read)", rate(100, 50.0)),
+    ("s3:(write)", rate(50, 20.0)),
 ];
 /// Of services that publish none.
 const OTHER: [(&str, Rate); 3] =
@@ -157,7 +166,9 @@ mod tests {
             assert_ne!(bucket_of(one), bucket_of(other));
         }
         assert_eq!(bucket_of("iam:CreateRole"), bucket_of("iam:TagRole"));
-        assert_eq!(bucket_of("tag:GetResources"), "tag");
+        assert_eq!(bucket_of("tag:GetResources"), "tag:read");
+        let (one, other) = ("elasticloadbalancing:CreateLoadBalancer", "elasticloadbalancing:CreateListener");
+        assert_ne!(bucket_of(one), bucket_of(other));
     }
 
     #[test]
