@@ -69,6 +69,8 @@ pub fn user() -> Case {
         ),
         third: Some(changed(&first, &json!({"name": "hanako.yamada"}))),
         first,
+        // A unit test: a boundary is drawn, moved and lifted.
+        not_by_emulator: &[("permissions_boundary", "the emulator has no calls for the boundary of a user")],
         ..Case::default()
     }
 }

@@ -175,9 +175,9 @@ impl AwsKind for Policy {
         let (pages, mut index) = futures::try_join!(pages, tagging::of_identities(cx, "iam:policy", &read.selection))?;
         let mut out = Vec::new();
         for policy in pages.iter().flat_map(|p| p.policies()) {
-            let (arn, name) = (policy.arn().unwrap_or_default(), policy.policy_name().unwrap_or_default());
+            let arn = policy.arn().unwrap_or_default();
             let known = index.remove(arn);
-            let ours = !prefix.is_empty() && name.starts_with(&prefix);
+            let ours = !prefix.is_empty() && name_of(arn).starts_with(&prefix);
             let tags = match known {
                 Some(tags) => Some(tags),
                 None if ours => tags(cx, arn).await?.filter(|tags| read.selection.matches(arn, tags)),

@@ -523,4 +523,40 @@ mod tests {
         );
         assert_eq!(script.asked("DeleteVirtualMFADevice").len(), 1, "hardware stays registered");
     }
+
+    #[tokio::test]
+    async fn a_boundary_is_drawn_moved_and_lifted() {
+        let user = |boundary: &str| {
+            let user = format!(
+                "<User><UserName>it</UserName><UserId>AIDA</UserId><Arn>arn:aws:iam::1:user/it</Arn><Path>/</Path>\
+                 <CreateDate>2026-01-01T00:00:00Z</CreateDate>{boundary}</User>"
+            );
+            result("GetUser", &user)
+        };
+        let drawn = "<PermissionsBoundary><PermissionsBoundaryArn>arn:b</PermissionsBoundaryArn></PermissionsBoundary>";
+        let script = |boundary: &str| {
+            let mut script = Script::default().answer("GetUser", 200, &user(boundary));
+            for operation in ["ListUserPolicies", "ListAttachedUserPolicies", "ListGroupsForUser", "CreateUser"] {
+                script = script.answer(operation, 200, &result(operation, ""));
+            }
+            for operation in ["PutUserPermissionsBoundary", "DeleteUserPermissionsBoundary"] {
+                script = script.answer(operation, 200, &format!("<{operation}Response/>"));
+            }
+            script
+        };
+        let made = script(drawn);
+        let object = made.create::<User>(json!({"permissions_boundary": "arn:b"})).await.unwrap();
+        assert_eq!(object.spec["permissions_boundary"], "arn:b");
+        assert!(made.asked("CreateUser")[0].contains("PermissionsBoundary=arn%3Ab"));
+        let moved = script(drawn);
+        let (none, one) = (json!({"permissions_boundary": ""}), json!({"permissions_boundary": "arn:b"}));
+        moved.update::<User>("it", none.clone(), one.clone()).await.unwrap();
+        assert!(moved.asked("PutUserPermissionsBoundary")[0].contains("PermissionsBoundary=arn%3Ab"));
+        let lifted = script("");
+        let object = lifted.update::<User>("it", one, none).await.unwrap();
+        assert_eq!(
+            (lifted.asked("DeleteUserPermissionsBoundary").len(), &object.spec["permissions_boundary"]),
+            (1, &json!(""))
+        );
+    }
 }
