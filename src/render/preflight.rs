@@ -15,7 +15,11 @@ pub fn text(preflight: &Preflight, width: usize) -> String {
     }
     out.push_str("Before the first write\n");
     let mut wrapped = |indent: &str, text: &str| {
-        let options = textwrap::Options::new(width.max(40)).initial_indent(indent).subsequent_indent("      ");
+        let options = textwrap::Options::new(width.max(40))
+            .initial_indent(indent)
+            .subsequent_indent("      ")
+            // Addresses and ids stay whole.
+            .word_splitter(textwrap::WordSplitter::NoHyphenation);
         for line in textwrap::wrap(text, options) {
             let _ = writeln!(out, "{line}");
         }

@@ -95,7 +95,11 @@ impl Page {
     }
 
     fn wrapped(&mut self, indent: &str, text: &str) {
-        let options = textwrap::Options::new(self.width).initial_indent(indent).subsequent_indent(indent);
+        let options = textwrap::Options::new(self.width)
+            .initial_indent(indent)
+            .subsequent_indent(indent)
+            // Addresses and ids stay whole.
+            .word_splitter(textwrap::WordSplitter::NoHyphenation);
         for line in textwrap::wrap(text, options) {
             self.plain(&line);
         }
