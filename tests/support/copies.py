@@ -32,12 +32,16 @@ import ministack.app
 from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict
 from ministack.services import backup, cloudcontrol, cloudwatch
 from moto.core.base_backend import BackendDict
+from moto.core.responses import ActionResult
 from moto.ec2.models.dhcp_options import DHCPOptionsSetBackend
 from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.models.vpcs import VPCBackend
 from moto.ec2.responses.dhcp_options import DHCPOptions
+from moto.iam.models import IAMBackend
+from moto.iam.responses import IamResponse
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.ssm.responses import SimpleSystemManagerResponse
 from werkzeug.serving import make_server
 
 moto = DomainDispatcherApplication(create_backend_app)
@@ -100,6 +104,7 @@ def improve():
     associate_dhcp_options = DHCPOptionsSetBackend.associate_dhcp_options
     delete_nat_gateway = NatGatewayBackend.delete_nat_gateway
     delete_vpc = VPCBackend.delete_vpc
+    update_user = IAMBackend.update_user
 
     def create_with_tags(self):
         answer = create_dhcp_options(self)
@@ -126,6 +131,18 @@ def improve():
     DHCPOptionsSetBackend.associate_dhcp_options = associate_in_place_of_another
     NatGatewayBackend.delete_nat_gateway = delete_and_release
     VPCBackend.delete_vpc = delete_without_options
+    def update_user_with_its_tags(self, user_name, new_path=None, new_user_name=None):
+        user = self.get_user(user_name)
+        tags = self.tagger.list_tags_for_resource(user.arn)["Tags"]
+        self.tagger.delete_all_tags_for_resource(user.arn)
+        update_user(self, user_name, new_path, new_user_name)
+        self.tagger.tag_resource(user.arn, tags)
+
+    IAMBackend.update_user = update_user_with_its_tags
+    # Nobody has any.
+    IamResponse.list_service_specific_credentials = lambda self: ActionResult({"ServiceSpecificCredentials": []})
+    # It can make none; every run looks for them.
+    SimpleSystemManagerResponse.list_associations = lambda self: ActionResult({"Associations": []})
     # Its tags as they are, not as they were when it was made.
     LaunchTemplate.tags = property(lambda self: self.get_tags(), lambda self, tags: None)
 
@@ -137,8 +154,13 @@ accepted = 0
 
 
 def answer(environ, start_response):
-    """The emulator that knows the service."""
-    return (other if signed_for(environ) in ELSEWHERE else moto)(environ, start_response)
+    """The emulator that knows the service. What it does not have is answered so that no client asks again and again."""
+    try:
+        return (other if signed_for(environ) in ELSEWHERE else moto)(environ, start_response)
+    except Exception as error:
+        text = f"the emulator does not have this: {error!r}".encode()
+        start_response("501 Not Implemented", [("Content-Length", str(len(text)))])
+        return [text]
 
 
 def token_of(body, environ):
