@@ -45,4 +45,9 @@ registry! {
     aws::iam::user::User,
     aws::kms::key::Key,
     aws::logs::log_group::LogGroup,
+    aws::ssm::association::Association,
+    aws::ssm::document::Document,
+    aws::ssm::maintenance_window::MaintenanceWindow,
+    aws::ssm::patch_baseline::PatchBaseline,
+    aws::ssm::session_preferences::SessionPreferences,
 }

@@ -41,6 +41,7 @@ from moto.ec2.responses.dhcp_options import DHCPOptions
 from moto.iam.models import IAMBackend
 from moto.iam.responses import IamResponse
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.ssm.responses import SimpleSystemManagerResponse
 from werkzeug.serving import make_server
 
 moto = DomainDispatcherApplication(create_backend_app)
@@ -140,6 +141,8 @@ def improve():
     IAMBackend.update_user = update_user_with_its_tags
     # Nobody has any.
     IamResponse.list_service_specific_credentials = lambda self: ActionResult({"ServiceSpecificCredentials": []})
+    # It can make none; every run looks for them.
+    SimpleSystemManagerResponse.list_associations = lambda self: ActionResult({"Associations": []})
     # Its tags as they are, not as they were when it was made.
     LaunchTemplate.tags = property(lambda self: self.get_tags(), lambda self, tags: None)
 

@@ -19,6 +19,8 @@ use super::ec2::vpc_endpoint::VpcEndpoint;
 use super::iam::role::Role;
 use super::kind::AwsKind;
 use super::script::Script;
+use super::ssm::maintenance_window::MaintenanceWindow;
+use super::ssm::patch_baseline::PatchBaseline;
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::Kind;
 
@@ -28,7 +30,9 @@ const BY_TOKEN: &[(&str, &str)] = &[
     ("flow_log", "CreateFlowLogs"),
     ("instance", "RunInstances"),
     ("launch_template", "CreateLaunchTemplate"),
+    ("maintenance_window", "CreateMaintenanceWindow"),
     ("nat_gateway", "CreateNatGateway"),
+    ("patch_baseline", "CreatePatchBaseline"),
     ("route_table", "CreateRouteTable"),
     ("volume", "CreateVolume"),
     ("vpc_endpoint", "CreateVpcEndpoint"),
@@ -36,7 +40,9 @@ const BY_TOKEN: &[(&str, &str)] = &[
 
 /// Kinds whose creating call takes none, with what says instead that the object is there.
 const BY_NAME_OR_TAGS: &[(&str, &str)] = &[
+    ("association", "tags"),
     ("autoscaling_group", "name"),
+    ("document", "name"),
     ("elastic_ip", "tags"),
     ("internet_gateway", "tags"),
     ("key", "tags"),
@@ -45,6 +51,7 @@ const BY_NAME_OR_TAGS: &[(&str, &str)] = &[
     ("policy", "name"),
     ("role", "name"),
     ("security_group", "name"),
+    ("session_preferences", "name"),
     ("subnet", "tags"),
     ("user", "name"),
     ("vpc", "tags"),
@@ -69,7 +76,11 @@ async fn twice<K: AwsKind>(spec: Value) -> (&'static str, Vec<String>) {
     let operation = BY_TOKEN.iter().find(|(kind, _)| *kind == K::NAME).unwrap().1;
     let image =
         "<imagesSet><item><imageId>ami-1</imageId><rootDeviceName>/dev/xvda</rootDeviceName></item></imagesSet>";
-    let script = Script::default().ec2("DescribeImages", image).error(operation, "Refused");
+    let script = Script::default().ec2("DescribeImages", image);
+    let script = match K::facts().service {
+        "ssm" => script.refused(operation, "Refused"),
+        _ => script.error(operation, "Refused"),
+    };
     for _ in 0..2 {
         assert_eq!(script.create::<K>(spec.clone()).await.unwrap_err().class, ErrorClass::Invalid);
     }
@@ -84,7 +95,9 @@ async fn the_same_request_is_sent_with_the_same_token_so_that_the_service_knows_
             .await,
         twice::<Instance>(json!({"image": "ami-1", "instance_type": "t3.micro", "subnet": "s/other"})).await,
         twice::<LaunchTemplate>(json!({"image": "ami-1", "instance_type": "t3.micro"})).await,
+        twice::<MaintenanceWindow>(json!({"schedule": "rate(1 day)", "duration": "1h", "cutoff": "0s"})).await,
         twice::<NatGateway>(json!({"subnet": "s/other", "connectivity": "private"})).await,
+        twice::<PatchBaseline>(json!({"operating_system": "windows"})).await,
         twice::<RouteTable>(json!({"vpc": "s/other"})).await,
         twice::<Volume>(json!({"zone": "ap-northeast-1a", "size": "1GiB"})).await,
         twice::<VpcEndpoint>(json!({"vpc": "s/other", "service": "s3", "type": "gateway"})).await,

@@ -104,6 +104,8 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
         | "WAFAssociatedItemException"
         | "WAFOptimisticLockException"
         | "TrailAlreadyExistsException"
+        | "AssociatedInstances"
+        | "TargetInUseException"
         | "IdempotentParameterMismatch" => ErrorClass::Conflict,
         "ValidationError" | "ValidationException" if message.contains("not found") => ErrorClass::NotFound,
         "NoSuchEntity"
@@ -115,6 +117,9 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
         | "NoSuchHealthCheck"
         | "WAFNonexistentItemException"
         | "DoesNotExistException"
+        | "AssociationDoesNotExist"
+        | "InvalidDocument"
+        | "InvalidResourceId"
         | "ParameterNotFound"
         | "ParameterVersionNotFound" => ErrorClass::NotFound,
         _ if bare.ends_with(".NotFound")

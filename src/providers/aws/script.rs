@@ -48,6 +48,25 @@ impl Script {
         self.answer(operation, 0, "")
     }
 
+    /// The first answer to an operation is lost; those that were given follow.
+    pub(crate) fn first_lost(self, operation: &str) -> Self {
+        self.answers.lock().unwrap().entry(operation.to_owned()).or_default().insert(0, (0, String::new()));
+        self
+    }
+
+    /// These answers, then those of another script; an operation that only one of them has is answered by that.
+    pub(crate) fn and(self, then: Self) -> Self {
+        for (operation, answers) in then.answers.lock().unwrap().iter() {
+            self.answers.lock().unwrap().entry(operation.clone()).or_default().extend(answers.iter().cloned());
+        }
+        self
+    }
+
+    /// An error of a service that speaks JSON.
+    pub(crate) fn refused(self, operation: &str, code: &str) -> Self {
+        self.answer(operation, 400, &format!(r#"{{"__type": "{code}", "message": "{code}"}}"#))
+    }
+
     /// An error of EC2 or of auto scaling.
     pub(crate) fn error(self, operation: &str, code: &str) -> Self {
         let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>{code}</Message></Error>");

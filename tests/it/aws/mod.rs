@@ -11,6 +11,7 @@ mod log_group;
 mod network;
 mod reference;
 mod role;
+mod servers;
 mod state;
 mod volume;
 
@@ -38,6 +39,7 @@ macro_rules! cases {
 
 cases! {
     autoscaling_group: autoscaling_group::case,
+    document: servers::document,
     egress_gateway: network::egress_gateway,
     elastic_ip: network::elastic_ip,
     flow_log: network::flow_log,
@@ -47,11 +49,13 @@ cases! {
     key: key::case,
     launch_template: launch_template::case,
     log_group: log_group::case,
+    maintenance_window: servers::maintenance_window,
     nat_gateway: network::nat_gateway,
     policy: access::policy,
     role: role::case,
     route_table: network::route_table,
     security_group: network::security_group,
+    session_preferences: servers::session_preferences,
     subnet: network::subnet,
     user: access::user,
     volume: volume::case,
@@ -60,7 +64,10 @@ cases! {
 }
 
 /// Kinds whose API no emulator has, with the place of the scripted exchanges that prove them instead, crashes included.
-const SCRIPTED: &[(&str, &str)] = &[];
+const SCRIPTED: &[(&str, &str)] = &[
+    ("association", "src/providers/aws/ssm/association_tests.rs"),
+    ("patch_baseline", "src/providers/aws/ssm/patch_baseline_tests.rs"),
+];
 
 #[test]
 fn every_kind_has_a_case() {
