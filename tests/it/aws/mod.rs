@@ -12,6 +12,7 @@ mod network;
 mod reference;
 mod role;
 mod state;
+mod watching;
 mod volume;
 
 /// One line a kind: its case, which all tests over the kinds go through, and its test of crashes.
@@ -38,6 +39,7 @@ macro_rules! cases {
 
 cases! {
     autoscaling_group: autoscaling_group::case,
+    detector: watching::detector,
     egress_gateway: network::egress_gateway,
     elastic_ip: network::elastic_ip,
     flow_log: network::flow_log,
@@ -53,6 +55,12 @@ cases! {
     route_table: network::route_table,
     security_group: network::security_group,
     subnet: network::subnet,
+    topic: watching::topic,
+    event_rule: watching::event_rule,
+    metric_filter: watching::metric_filter,
+    dashboard: watching::dashboard,
+    composite_alarm: watching::composite_alarm,
+    alarm: watching::alarm,
     user: access::user,
     volume: volume::case,
     vpc: network::vpc,
