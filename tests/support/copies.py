@@ -33,6 +33,9 @@ from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict
 from ministack.services import backup, cloudcontrol, cloudwatch
 from moto.core.base_backend import BackendDict
 from moto.core.responses import ActionResult
+from moto.core.resource_tagging import TaggedResource
+from moto.core.responses import ActionResult, EmptyResult
+from moto.core.utils import camelcase_to_underscores
 from moto.ec2.models.dhcp_options import DHCPOptionsSetBackend
 from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.ec2.models.nat_gateways import NatGatewayBackend
@@ -42,6 +45,11 @@ from moto.iam.models import IAMBackend
 from moto.iam.responses import IamResponse
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.ssm.responses import SimpleSystemManagerResponse
+from moto.events.models import EventsBackend
+from moto.logs.responses import LogsResponse
+from moto.resourcegroupstaggingapi import models as tag_index
+from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.sns.responses import SNSResponse
 from werkzeug.serving import make_server
 
 moto = DomainDispatcherApplication(create_backend_app)
@@ -51,6 +59,10 @@ listener = None
 ELSEWHERE = {"backup", "cloudcontrolapi", "monitoring"}
 # What services call the token that makes a creating call idempotent.
 TOKENS = ("ClientToken", "ClientRequestToken", "clientToken", "CreatorRequestId", "IdempotencyToken")
+# Attributes of topics that the emulator is given and does not tell.
+FEEDBACK = ("SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate", "FailureFeedbackRoleArn")
+TOPIC_ATTRIBUTES = [p + name for p in ("HTTP", "Firehose", "Lambda", "Application", "SQS") for name in FEEDBACK]
+TOPIC_ATTRIBUTES += ["ArchivePolicy", "FifoThroughputScope", "MaximumMessageSize", "SignatureVersion", "TracingConfig"]
 # What these keep of the past: no objects.
 PASSING = {"_alarm_history", "_composite_triggers", "_jobs", "_metrics", "_requests"}
 
@@ -96,6 +108,20 @@ def other(environ, start_response):
     asyncio.run(ministack.app.app(scope, receive, send))
     start_response(f"{status} {'OK' if status < 400 else 'Error'}", head)
     return [b"".join(parts)]
+
+
+class Watching:
+    """The second emulator's tags of alarms and dashboards, for the index of tags, which is the first one's."""
+
+    def __init__(self, region):
+        self.region = region
+
+    def iter_tagged_resources(self):
+        for arn, tags in cloudwatch._resource_tags.items():
+            _, _, _, region, _, name = arn.split(":", 5)
+            if region in (self.region, ""):
+                sort = name.replace("/", ":").split(":")[0]
+                yield TaggedResource(arn=arn, tags=dict(tags), resource_type=f"cloudwatch:{sort}")
 
 
 def improve():
@@ -145,6 +171,100 @@ def improve():
     SimpleSystemManagerResponse.list_associations = lambda self: ActionResult({"Associations": []})
     # Its tags as they are, not as they were when it was made.
     LaunchTemplate.tags = property(lambda self: self.get_tags(), lambda self, tags: None)
+
+
+def improve_what_watches():
+    """The same for topics, alarms, dashboards, filters and rules."""
+    create_topic = SNSResponse.create_topic
+    get_topic_attributes = SNSResponse.get_topic_attributes
+
+    def create_protected_topic(self):
+        answer = create_topic(self)
+        policy = self._get_param("DataProtectionPolicy")
+        if policy:
+            self.backend.get_topic(answer.result["TopicArn"]).data_protection_policy = policy
+        return answer
+
+    def get_all_topic_attributes(self):
+        answer = get_topic_attributes(self)
+        topic = self.backend.get_topic(self._get_param("TopicArn"))
+        told = {name: getattr(topic, camelcase_to_underscores(name), None) for name in TOPIC_ATTRIBUTES}
+        answer.result["Attributes"].update({name: value for name, value in told.items() if value is not None})
+        return answer
+
+    def get_data_protection_policy(self):
+        topic = self.backend.get_topic(self._get_param("ResourceArn"))
+        return ActionResult({"DataProtectionPolicy": getattr(topic, "data_protection_policy", "")})
+
+    def put_data_protection_policy(self):
+        topic = self.backend.get_topic(self._get_param("ResourceArn"))
+        topic.data_protection_policy = self._get_param("DataProtectionPolicy")
+        return EmptyResult()
+
+    list_dashboards = cloudwatch._list_dashboards
+    put_dashboard = cloudwatch._put_dashboard
+    validate_tag_arn = cloudwatch._validate_alarm_tag_arn
+    taggable = tag_index.iter_taggable_backends
+
+    def put_dashboard_with_tags(params, data, is_cbor, is_json=False):
+        new = data.get("DashboardName") not in cloudwatch._dashboards
+        answer = put_dashboard(params, data, is_cbor, is_json)
+        if new and answer[0] == 200:
+            arn = cloudwatch._dashboards[data["DashboardName"]]["DashboardArn"]
+            cloudwatch._resource_tags[arn] = {t["Key"]: t["Value"] for t in data.get("Tags") or []}
+        return answer
+
+    def validate_any_tag_arn(arn, is_json=False, is_cbor=False):
+        if any(d["DashboardArn"] == arn for d in cloudwatch._dashboards.values()):
+            return None
+        return validate_tag_arn(arn, is_json, is_cbor)
+
+    def list_dashboards_with_times_left_out(params, data, is_cbor, is_json=False):
+        if not is_cbor:
+            return list_dashboards(params, data, is_cbor, is_json)
+        prefix = data.get("DashboardNamePrefix") or ""
+        told = ("DashboardName", "DashboardArn", "Size")
+        all = [d for name, d in sorted(cloudwatch._dashboards.items()) if name.startswith(prefix)]
+        return cloudwatch._cbor_ok({"DashboardEntries": [{name: d[name] for name in told} for d in all]})
+
+    def taggable_of_both(account, region):
+        yield from taggable(account, region)
+        yield Watching(region)
+
+    put_metric_filter = LogsResponse.put_metric_filter
+    tagged_buses = EventsBackend.iter_tagged_resources
+
+    def put_metric_filter_once(self):
+        filters = self.logs_backend.filters.metric_filters
+        key = {name: self._get_param(name) for name in ("filterName", "logGroupName")}
+        filters[:] = [f for f in filters if not key.items() <= f.items()]
+        answer = put_metric_filter(self)
+        lost = ("applyOnTransformedLogs", "fieldSelectionCriteria", "emitSystemFieldDimensions")
+        filters[-1].update({name: self._get_param(name) for name in lost if self._get_param(name) is not None})
+        return answer
+
+    def tagged_buses_and_rules(self):
+        yield from tagged_buses(self)
+        for bus in self.event_buses.values():
+            for rule in bus.rules.values():
+                tags = self.tagger.get_tag_dict_for_resource(rule.arn)
+                yield TaggedResource(arn=rule.arn, tags=tags, resource_type="events:rule")
+
+    # Makes a second filter of the same name, and loses what it is given.
+    LogsResponse.put_metric_filter = put_metric_filter_once
+    # The index knows no rules.
+    EventsBackend.iter_tagged_resources = tagged_buses_and_rules
+    # Knows no tags of dashboards, and the index nothing of either.
+    cloudwatch._put_dashboard = put_dashboard_with_tags
+    cloudwatch._validate_alarm_tag_arn = validate_any_tag_arn
+    # Gives their times as text, which this protocol does not.
+    cloudwatch._list_dashboards = list_dashboards_with_times_left_out
+    tag_index.iter_taggable_backends = taggable_of_both
+    # Loses what it is given.
+    SNSResponse.create_topic = create_protected_topic
+    SNSResponse.get_topic_attributes = get_all_topic_attributes
+    SNSResponse.get_data_protection_policy = get_data_protection_policy
+    SNSResponse.put_data_protection_policy = put_data_protection_policy
 
 
 answered = {}
@@ -321,6 +441,7 @@ def watch_input():
 if __name__ == "__main__":
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     improve()
+    improve_what_watches()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     threading.Thread(target=watch_input, daemon=True).start()
     first = listen()

@@ -17,7 +17,7 @@ use saiken::providers::aws::Aws;
 use saiken::providers::aws::client::{Credentials, Settings};
 
 /// What is installed; a change makes a new environment.
-const PACKAGES: [&str; 3] = ["moto[server]==5.2.5", "boto3==1.43.7", "ministack==1.5.33"];
+const PACKAGES: [&str; 4] = ["moto[server]==5.2.5", "boto3==1.43.7", "ministack==1.5.33", "cbor2==6.3.0"];
 
 /// Ends when its standard input closes, so that no server outlives the tests, however they end.
 const SERVE: &str = include_str!("copies.py");

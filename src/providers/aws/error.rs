@@ -125,6 +125,7 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
         _ if bare.ends_with(".NotFound")
             || bare.ends_with("NotFound")
             || bare.ends_with("NotFoundFault")
+            || bare.ends_with("NotFoundError")
             || bare.ends_with("NotFoundException")
             || bare.ends_with(".NotFoundException")
             || bare.ends_with(".Malformed") && status == 404 =>
@@ -163,6 +164,7 @@ mod tests {
         assert_eq!(class("InvalidVpcID.NotFound"), ErrorClass::NotFound);
         assert_eq!(class("NatGatewayNotFound"), ErrorClass::NotFound);
         assert_eq!(class("NoSuchEntity"), ErrorClass::NotFound);
+        assert_eq!(class("DashboardNotFoundError"), ErrorClass::NotFound);
         assert_eq!(class("InvalidLaunchTemplateName.NotFoundException"), ErrorClass::NotFound);
         assert_eq!(class("InvalidLaunchTemplateName.AlreadyExistsException"), ErrorClass::Conflict);
         assert_eq!(class("VpcLimitExceeded"), ErrorClass::QuotaExceeded);

@@ -478,7 +478,11 @@ fn is_taken(error: &ApiError) -> bool {
     let code = error.code.as_deref().unwrap_or_default();
     const OTHERS: [&str; 4] =
         ["InvalidSubnet.Conflict", "BucketAlreadyOwnedByYou", "ResourceExistsException", "WAFDuplicateItemException"];
-    code.contains("AlreadyExists") || code.ends_with(".Duplicate") || OTHERS.contains(&code)
+    code.contains("AlreadyExists")
+        || code.ends_with(".Duplicate")
+        || OTHERS.contains(&code)
+        // Topics have no code of their own for it.
+        || (code == "InvalidParameter" && error.message.contains("already exists with different"))
 }
 
 /// Whether an object can still be read, other than as one that is going.

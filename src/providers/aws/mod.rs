@@ -5,6 +5,7 @@
 pub mod acm;
 #[cfg(test)]
 mod again;
+mod arns;
 pub mod autoscaling;
 pub mod backup;
 pub mod client;
@@ -17,6 +18,7 @@ mod error;
 pub mod events;
 pub mod guardduty;
 pub mod iam;
+pub mod json;
 pub mod kind;
 pub mod kms;
 mod limit;

@@ -26,7 +26,7 @@ use crate::model::observed::{Object, Status};
 use crate::model::ownership::Owner;
 
 /// Status and body; no answer comes with status 0.
-type Answer = (u16, String);
+type Answer = (u16, Vec<u8>);
 
 /// The endpoint.
 #[derive(Debug, Clone, Default)]
@@ -39,8 +39,19 @@ pub(crate) struct Script {
 impl Script {
     /// Adds an answer to an operation; the last one is given again and again.
     pub(crate) fn answer(self, operation: &str, status: u16, body: &str) -> Self {
-        self.answers.lock().unwrap().entry(operation.to_owned()).or_default().push((status, body.to_owned()));
+        self.bytes(operation, status, body.into())
+    }
+
+    fn bytes(self, operation: &str, status: u16, body: Vec<u8>) -> Self {
+        self.answers.lock().unwrap().entry(operation.to_owned()).or_default().push((status, body));
         self
+    }
+
+    /// An answer to an operation of an API that speaks CBOR.
+    pub(crate) fn cbor(self, operation: &str, status: u16, body: &Value) -> Self {
+        let mut bytes = Vec::new();
+        to_cbor(body, &mut bytes);
+        self.bytes(operation, status, bytes)
     }
 
     /// An operation whose answer is lost: the connection breaks.
@@ -209,6 +220,38 @@ fn desired<K: AwsKind>(spec: Value) -> CreateRequest {
         name: "p-e-s-it".into(),
         token: "token".into(),
         resolved: Resolved::from([(Address::parse("s/other").unwrap(), other)]),
+    }
+}
+
+/// A value in CBOR (RFC 8949): whole numbers, doubles, texts, lists, maps.
+fn to_cbor(value: &Value, out: &mut Vec<u8>) {
+    let head = |major: u8, length: usize, out: &mut Vec<u8>| {
+        out.push(major << 5 | 26);
+        out.extend(u32::try_from(length).unwrap().to_be_bytes());
+    };
+    match value {
+        Value::Null => out.push(0xf6),
+        Value::Bool(truth) => out.push(if *truth { 0xf5 } else { 0xf4 }),
+        Value::Number(number) if number.is_f64() => {
+            out.push(0xfb);
+            out.extend(number.as_f64().unwrap().to_be_bytes());
+        }
+        Value::Number(number) => head(0, usize::try_from(number.as_u64().unwrap()).unwrap(), out),
+        Value::String(text) => {
+            head(3, text.len(), out);
+            out.extend(text.as_bytes());
+        }
+        Value::Array(items) => {
+            head(4, items.len(), out);
+            items.iter().for_each(|item| to_cbor(item, out));
+        }
+        Value::Object(members) => {
+            head(5, members.len(), out);
+            for (name, member) in members {
+                to_cbor(&Value::String(name.clone()), out);
+                to_cbor(member, out);
+            }
+        }
     }
 }
 

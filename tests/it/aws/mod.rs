@@ -13,6 +13,7 @@ mod reference;
 mod role;
 mod servers;
 mod state;
+mod watching;
 mod volume;
 
 /// One line a kind: its case, which all tests over the kinds go through, and its test of crashes.
@@ -40,6 +41,7 @@ macro_rules! cases {
 cases! {
     autoscaling_group: autoscaling_group::case,
     document: servers::document,
+    detector: watching::detector,
     egress_gateway: network::egress_gateway,
     elastic_ip: network::elastic_ip,
     flow_log: network::flow_log,
@@ -57,6 +59,12 @@ cases! {
     security_group: network::security_group,
     session_preferences: servers::session_preferences,
     subnet: network::subnet,
+    topic: watching::topic,
+    event_rule: watching::event_rule,
+    metric_filter: watching::metric_filter,
+    dashboard: watching::dashboard,
+    composite_alarm: watching::composite_alarm,
+    alarm: watching::alarm,
     user: access::user,
     volume: volume::case,
     vpc: network::vpc,

@@ -42,6 +42,7 @@ fn entry(kind: &str) -> Option<Entry> {
                 ("multi_region", "false", "true"),
             ],
         },
+        "detector" => Entry { fields: "enabled: true", replaced: &[] },
         "log_group" => Entry {
             fields: "retention: 30d",
             replaced: &[("name", "/app/a", "/app/b"), ("class", "standard", "infrequent_access")],

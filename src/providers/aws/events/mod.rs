@@ -1,1 +1,4 @@
-//! Events and what they start.
+//! Event rules.
+
+pub mod event_rule;
+pub mod event_targets;

@@ -1,1 +1,3 @@
 //! Threat detection.
+
+pub mod detector;

@@ -1,3 +1,4 @@
 //! Logs.
 
 pub mod log_group;
+pub mod metric_filter;

@@ -1,3 +1,5 @@
 //! Notices.
 
 pub mod topic;
+pub mod topic_parts;
+pub mod topic_subscriptions;
