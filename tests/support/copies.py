@@ -32,12 +32,16 @@ import ministack.app
 from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict
 from ministack.services import backup, cloudcontrol, cloudwatch
 from moto.core.base_backend import BackendDict
+from moto.core.resource_tagging import TaggableResourcesMixin, TaggedResource
 from moto.ec2.models.dhcp_options import DHCPOptionsSetBackend
 from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.models.vpcs import VPCBackend
 from moto.ec2.responses.dhcp_options import DHCPOptions
+from moto.elbv2.models import ELBv2Backend
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.wafv2.models import WAFV2Backend
+from moto.wafv2.responses import WAFV2Response
 from werkzeug.serving import make_server
 
 moto = DomainDispatcherApplication(create_backend_app)
@@ -128,6 +132,37 @@ def improve():
     VPCBackend.delete_vpc = delete_without_options
     # Its tags as they are, not as they were when it was made.
     LaunchTemplate.tags = property(lambda self: self.get_tags(), lambda self, tags: None)
+
+
+def improve_balancing():
+    """A listener has a certificate once, however often it is added. A load balancer has one web access list, which tells what
+    it stands before; the index of tags knows them."""
+    add = ELBv2Backend.add_listener_certificates
+    associate = WAFV2Backend.associate_web_acl
+
+    def add_once(self, arn, certificates):
+        there = self.describe_listener_certificates(arn)
+        return add(self, arn, [c for c in certificates if c["CertificateArn"] not in there])
+
+    def associate_in_place_of_another(self, web_acl_arn, resource_arn):
+        self.disassociate_web_acl(resource_arn)
+        associate(self, web_acl_arn, resource_arn)
+
+    def list_resources(self):
+        list_ = self.wafv2_backend.get_web_acl(json.loads(self.body)["WebACLArn"], None, None)
+        return 200, {}, json.dumps({"ResourceArns": list_.associated_resources})
+
+    def tagged(self):
+        for arn in self.wacls:
+            tags = self.tagging_service.get_tag_dict_for_resource(arn)
+            yield TaggedResource(arn=arn, tags=tags, resource_type="wafv2:webacl")
+
+    ELBv2Backend.add_listener_certificates = add_once
+    WAFV2Backend.associate_web_acl = associate_in_place_of_another
+    WAFV2Response.list_resources_for_web_acl = list_resources
+    WAFV2Backend.SERVICE_NAMESPACE = "wafv2"
+    WAFV2Backend.__bases__ += (TaggableResourcesMixin,)
+    WAFV2Backend.iter_tagged_resources = tagged
 
 
 answered = {}
@@ -299,6 +334,7 @@ def watch_input():
 if __name__ == "__main__":
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     improve()
+    improve_balancing()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     threading.Thread(target=watch_input, daemon=True).start()
     first = listen()

@@ -2,6 +2,7 @@
 
 mod access;
 mod autoscaling_group;
+mod balancing;
 mod calls;
 mod instance;
 mod key;
@@ -46,6 +47,8 @@ cases! {
     internet_gateway: network::internet_gateway,
     key: key::case,
     launch_template: launch_template::case,
+    listener: balancing::listener,
+    load_balancer: balancing::load_balancer,
     log_group: log_group::case,
     nat_gateway: network::nat_gateway,
     policy: access::policy,
@@ -53,6 +56,7 @@ cases! {
     route_table: network::route_table,
     security_group: network::security_group,
     subnet: network::subnet,
+    target_group: balancing::target_group,
     user: access::user,
     volume: volume::case,
     vpc: network::vpc,
