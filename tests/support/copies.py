@@ -36,6 +36,7 @@ from moto.core.responses import ActionResult
 from moto.core.resource_tagging import TaggedResource
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import camelcase_to_underscores
+from moto.core.resource_tagging import TaggableResourcesMixin, TaggedResource
 from moto.ec2.models.dhcp_options import DHCPOptionsSetBackend
 from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.ec2.models.nat_gateways import NatGatewayBackend
@@ -50,6 +51,10 @@ from moto.logs.responses import LogsResponse
 from moto.resourcegroupstaggingapi import models as tag_index
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.sns.responses import SNSResponse
+from moto.elbv2.models import ELBv2Backend
+from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.wafv2.models import WAFV2Backend
+from moto.wafv2.responses import WAFV2Response
 from werkzeug.serving import make_server
 
 moto = DomainDispatcherApplication(create_backend_app)
@@ -265,6 +270,35 @@ def improve_what_watches():
     SNSResponse.get_topic_attributes = get_all_topic_attributes
     SNSResponse.get_data_protection_policy = get_data_protection_policy
     SNSResponse.put_data_protection_policy = put_data_protection_policy
+def improve_balancing():
+    """A listener has a certificate once, however often it is added. A load balancer has one web access list, which tells what
+    it stands before; the index of tags knows them."""
+    add = ELBv2Backend.add_listener_certificates
+    associate = WAFV2Backend.associate_web_acl
+
+    def add_once(self, arn, certificates):
+        there = self.describe_listener_certificates(arn)
+        return add(self, arn, [c for c in certificates if c["CertificateArn"] not in there])
+
+    def associate_in_place_of_another(self, web_acl_arn, resource_arn):
+        self.disassociate_web_acl(resource_arn)
+        associate(self, web_acl_arn, resource_arn)
+
+    def list_resources(self):
+        list_ = self.wafv2_backend.get_web_acl(json.loads(self.body)["WebACLArn"], None, None)
+        return 200, {}, json.dumps({"ResourceArns": list_.associated_resources})
+
+    def tagged(self):
+        for arn in self.wacls:
+            tags = self.tagging_service.get_tag_dict_for_resource(arn)
+            yield TaggedResource(arn=arn, tags=tags, resource_type="wafv2:webacl")
+
+    ELBv2Backend.add_listener_certificates = add_once
+    WAFV2Backend.associate_web_acl = associate_in_place_of_another
+    WAFV2Response.list_resources_for_web_acl = list_resources
+    WAFV2Backend.SERVICE_NAMESPACE = "wafv2"
+    WAFV2Backend.__bases__ += (TaggableResourcesMixin,)
+    WAFV2Backend.iter_tagged_resources = tagged
 
 
 answered = {}
@@ -442,6 +476,7 @@ if __name__ == "__main__":
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     improve()
     improve_what_watches()
+    improve_balancing()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     threading.Thread(target=watch_input, daemon=True).start()
     first = listen()

@@ -47,6 +47,8 @@ const BY_NAME_OR_TAGS: &[(&str, &str)] = &[
     ("internet_gateway", "tags"),
     ("key", "tags"),
     ("group", "name"),
+    ("listener", "tags"),
+    ("load_balancer", "name"),
     ("log_group", "name"),
     ("policy", "name"),
     ("role", "name"),
@@ -60,6 +62,7 @@ const BY_NAME_OR_TAGS: &[(&str, &str)] = &[
     ("detector", "tags"),
     ("subnet", "tags"),
     ("topic", "name"),
+    ("target_group", "name"),
     ("user", "name"),
     ("vpc", "tags"),
 ];

@@ -100,6 +100,10 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
         | "InvalidDBClusterStateFault"
         | "InvalidDBParameterGroupState"
         | "InvalidDBSubnetGroupStateFault"
+        | "DuplicateLoadBalancerName"
+        | "DuplicateTargetGroupName"
+        | "DuplicateListener"
+        | "PriorityInUse"
         | "WAFDuplicateItemException"
         | "WAFAssociatedItemException"
         | "WAFOptimisticLockException"
@@ -142,6 +146,8 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
             || bare.ends_with("LimitExceededException")
             || bare.ends_with("LimitExceededFault")
             || bare.ends_with("QuotaExceeded")
+            || bare.ends_with("LimitsExceededException")
+            || bare.starts_with("TooMany")
             || bare.ends_with("InsufficientInstanceCapacity") =>
         {
             ErrorClass::QuotaExceeded
@@ -168,6 +174,10 @@ mod tests {
         assert_eq!(class("InvalidLaunchTemplateName.NotFoundException"), ErrorClass::NotFound);
         assert_eq!(class("InvalidLaunchTemplateName.AlreadyExistsException"), ErrorClass::Conflict);
         assert_eq!(class("VpcLimitExceeded"), ErrorClass::QuotaExceeded);
+        assert_eq!(class("TooManyTargetGroups"), ErrorClass::QuotaExceeded);
+        assert_eq!(class("WAFLimitsExceededException"), ErrorClass::QuotaExceeded);
+        assert_eq!(class("TooManyRequestsException"), ErrorClass::Throttled);
+        assert_eq!(class("DuplicateListener"), ErrorClass::Conflict);
         assert_eq!(class("RequestLimitExceeded"), ErrorClass::Throttled);
         assert_eq!(class("DependencyViolation"), ErrorClass::Conflict);
         assert_eq!(class("UnauthorizedOperation"), ErrorClass::AccessDenied);

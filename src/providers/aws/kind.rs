@@ -476,8 +476,15 @@ pub async fn create_once<K: AwsKind>(
 /// Whether an error says that what was to be made, or its name or place, is there already.
 fn is_taken(error: &ApiError) -> bool {
     let code = error.code.as_deref().unwrap_or_default();
-    const OTHERS: [&str; 4] =
-        ["InvalidSubnet.Conflict", "BucketAlreadyOwnedByYou", "ResourceExistsException", "WAFDuplicateItemException"];
+    const OTHERS: [&str; 7] = [
+        "InvalidSubnet.Conflict",
+        "BucketAlreadyOwnedByYou",
+        "ResourceExistsException",
+        "WAFDuplicateItemException",
+        "DuplicateLoadBalancerName",
+        "DuplicateTargetGroupName",
+        "DuplicateListener",
+    ];
     code.contains("AlreadyExists")
         || code.ends_with(".Duplicate")
         || OTHERS.contains(&code)

@@ -100,6 +100,17 @@ impl Script {
         self.answer(operation, 200, &format!("<{operation}Response>{result}</{operation}Response>"))
     }
 
+    /// An answer to an operation of load balancing: the members of its result.
+    pub(crate) fn elb(self, operation: &str, members: &str) -> Self {
+        self.autoscaling(operation, members)
+    }
+
+    /// An error of load balancing.
+    pub(crate) fn elb_error(self, operation: &str, code: &str) -> Self {
+        let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>{code}</Message></Error>");
+        self.answer(operation, 400, &format!("<ErrorResponse>{error}</ErrorResponse>"))
+    }
+
     /// Creates an object of a kind for the address `s/it`; the resource `s/other` is known by the id `other`.
     pub(crate) async fn create<K: AwsKind>(&self, spec: Value) -> Result<Object, ApiError> {
         Typed::<K>::default().create(&self.context(), &desired::<K>(spec), &Unwatched).await

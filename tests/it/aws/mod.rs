@@ -2,6 +2,7 @@
 
 mod access;
 mod autoscaling_group;
+mod balancing;
 mod calls;
 mod instance;
 mod key;
@@ -50,6 +51,8 @@ cases! {
     internet_gateway: network::internet_gateway,
     key: key::case,
     launch_template: launch_template::case,
+    listener: balancing::listener,
+    load_balancer: balancing::load_balancer,
     log_group: log_group::case,
     maintenance_window: servers::maintenance_window,
     nat_gateway: network::nat_gateway,
@@ -65,6 +68,7 @@ cases! {
     dashboard: watching::dashboard,
     composite_alarm: watching::composite_alarm,
     alarm: watching::alarm,
+    target_group: balancing::target_group,
     user: access::user,
     volume: volume::case,
     vpc: network::vpc,

@@ -38,6 +38,7 @@ use crate::model::types::{Duration, Ref};
 use crate::providers::aws::client::Context;
 use crate::providers::aws::ec2::launch_template::LaunchTemplate;
 use crate::providers::aws::ec2::subnet::Subnet;
+use crate::providers::aws::elb::target_group::TargetGroup;
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update};
 use crate::providers::aws::preflight::kind::{Checked, Holder, Name, Needs, Quota, Servers, Tally, Use};
 use crate::providers::aws::words::words;
@@ -77,10 +78,10 @@ pub struct Spec {
     /// How long a new server is not checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_check_grace: Option<Duration>,
-    /// ARNs of the load balancers' target groups that its servers join.
+    /// Target groups of load balancers that its servers join.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-unordered" = true))]
-    pub target_groups: Option<Vec<String>>,
+    pub target_groups: Option<Vec<Ref<TargetGroup>>>,
     /// Whether a spot server about to be taken away is replaced beforehand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity_rebalance: Option<bool>,

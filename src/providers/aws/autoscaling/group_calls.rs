@@ -132,7 +132,7 @@ fn observed(group: &ApiGroup) -> Spec {
         desired: group.desired_capacity(),
         health_check: group.health_check_type().and_then(GroupHealth::from_api),
         health_check_grace: from_seconds(group.health_check_grace_period()),
-        target_groups: Some(group.target_group_arns().to_vec()),
+        target_groups: Some(group.target_group_arns().iter().map(Ref::id).collect()),
         capacity_rebalance: Some(group.capacity_rebalance().unwrap_or(false)),
         termination_policies: Some(
             group.termination_policies().iter().filter_map(|p| TerminationPolicy::from_api(p)).collect(),
@@ -263,6 +263,7 @@ pub(super) async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<Stri
         .flatten()
         .map(|(name, hook)| Ok(hook_specification(name, hook, hook_role(want, hook)?)))
         .collect::<Result<Vec<_>, ApiError>>()?;
+    let target_groups = spec.target_groups.as_deref().filter(|t| !t.is_empty()).map(|t| want.ids(t)).transpose()?;
     let once = cx.once();
     let request = once
         .clients
@@ -277,7 +278,7 @@ pub(super) async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<Stri
         .set_desired_capacity(spec.desired)
         .set_health_check_type(spec.health_check.map(|h| h.api().to_owned()))
         .set_health_check_grace_period(seconds(spec.health_check_grace.as_ref()))
-        .set_target_group_arns(spec.target_groups.clone().filter(|t| !t.is_empty()))
+        .set_target_group_arns(target_groups)
         .set_capacity_rebalance(spec.capacity_rebalance)
         .set_termination_policies(termination(spec))
         .set_default_cooldown(seconds(spec.cooldown.as_ref()))
@@ -443,10 +444,11 @@ async fn update_parts(cx: &Context, update: &Update<'_, Spec>) -> Result<(), Api
 }
 
 async fn set_targets(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError> {
-    let want = update.want.spec.target_groups.as_deref().unwrap_or_default();
-    let have = update.before.target_groups.as_deref().unwrap_or_default();
-    let add = without(want, have);
-    let remove = without(have, want);
+    let want = update.want.ids(update.want.spec.target_groups.as_deref().unwrap_or_default())?;
+    // As they are there: nothing may be known any more of those that go.
+    let have = describe(cx, update.id).await?.and_then(|g| g.target_group_arns).unwrap_or_default();
+    let add = without(&want, &have);
+    let remove = without(&have, &want);
     let client = &cx.clients.autoscaling;
     if !add.is_empty() {
         let request = client.attach_load_balancer_target_groups().auto_scaling_group_name(update.id);

@@ -113,9 +113,20 @@ async fn change(script: &Script, field: &str, before: &Value, after: &Value) -> 
 
 #[tokio::test]
 async fn target_groups_are_attached_before_others_are_detached() {
-    let script =
-        script().autoscaling("AttachLoadBalancerTargetGroups", "").autoscaling("DetachLoadBalancerTargetGroups", "");
-    let (before, after) = (json!({"target_groups": ["arn:a", "arn:b"]}), json!({"target_groups": ["arn:b", "arn:c"]}));
+    let arns = "<TargetGroupARNs><member>arn:a</member><member>arn:b</member></TargetGroupARNs>";
+    let script = Script::default()
+        .autoscaling("DescribeAutoScalingGroups", &GROUP.replace("<MinSize>", &format!("{arns}<MinSize>")))
+        .autoscaling("DescribePolicies", "")
+        .autoscaling("DescribeScheduledActions", "")
+        .autoscaling("DescribeLifecycleHooks", "")
+        .autoscaling("CreateOrUpdateTags", "")
+        .autoscaling("AttachLoadBalancerTargetGroups", "")
+        .autoscaling("DetachLoadBalancerTargetGroups", "");
+    // The one that goes may be ours, and deleted from the files: nothing is known of its address any more.
+    let (before, after) = (
+        json!({"target_groups": ["s/gone", {"id": "arn:b"}]}),
+        json!({"target_groups": [{"id": "arn:b"}, {"id": "arn:c"}]}),
+    );
     change(&script, "target_groups", &before, &after).await.unwrap();
     let (attached, detached) = (
         script.asked("AttachLoadBalancerTargetGroups").join(""),
