@@ -45,4 +45,8 @@ registry! {
     aws::iam::user::User,
     aws::kms::key::Key,
     aws::logs::log_group::LogGroup,
+    aws::rds::cluster_parameter_group::DatabaseClusterParameterGroup,
+    aws::rds::option_group::DatabaseOptionGroup,
+    aws::rds::parameter_group::DatabaseParameterGroup,
+    aws::rds::subnet_group::DatabaseSubnetGroup,
 }

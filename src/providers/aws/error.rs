@@ -100,6 +100,7 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
         | "InvalidDBClusterStateFault"
         | "InvalidDBParameterGroupState"
         | "InvalidDBSubnetGroupStateFault"
+        | "InvalidOptionGroupStateFault"
         | "WAFDuplicateItemException"
         | "WAFAssociatedItemException"
         | "WAFOptimisticLockException"
@@ -136,6 +137,8 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
             || bare.ends_with("LimitExceededException")
             || bare.ends_with("LimitExceededFault")
             || bare.ends_with("QuotaExceeded")
+            || bare.ends_with("QuotaExceededFault")
+            || bare.ends_with("InsufficientDBInstanceCapacity")
             || bare.ends_with("InsufficientInstanceCapacity") =>
         {
             ErrorClass::QuotaExceeded
