@@ -225,6 +225,7 @@ fn notes(field: &Field) -> Vec<String> {
         (field.deep, "read only where declared (a call an object)"),
         (field.fingerprint, "compared by fingerprint"),
         (field.merge, "only declared keys are managed"),
+        (field.version, "compared as far as it is declared"),
     ] {
         if is {
             notes.push(word.to_owned());

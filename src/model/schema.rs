@@ -12,6 +12,7 @@
 //! | `x-deep` | `true` | read with one call an object, so only where it is declared |
 //! | `x-text` | `"text"` | long text, shown as a unified diff |
 //! | `x-merge` | `true` | a map of which only the declared keys are managed |
+//! | `x-version` | `true` | a version, compared as far as it is declared: `16` is also `16.4` |
 //! | `x-type`, `x-ref` | set by the types of [`super::types`] | |
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -97,6 +98,8 @@ pub struct Field {
     pub text: bool,
     /// A map of which only the declared keys are managed.
     pub merge: bool,
+    /// A version, compared as far as it is declared.
+    pub version: bool,
 }
 
 /// The fields of a mapping, in the order of the Rust type.
@@ -296,6 +299,7 @@ fn parse_field(name: &str, schema: &Value, required: bool, context: &str) -> Fie
         deep: flag("x-deep"),
         text: map.contains_key("x-text"),
         merge: flag("x-merge"),
+        version: flag("x-version"),
     }
 }
 

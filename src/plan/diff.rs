@@ -34,15 +34,16 @@ struct Shape<'f> {
     ty: &'f Type,
     unordered: bool,
     merge: bool,
+    version: bool,
 }
 
 impl<'f> Shape<'f> {
     fn of(field: &'f Field) -> Self {
-        Self { ty: &field.ty, unordered: field.unordered, merge: field.merge }
+        Self { ty: &field.ty, unordered: field.unordered, merge: field.merge, version: field.version }
     }
 
     fn plain(ty: &'f Type) -> Self {
-        Self { ty, unordered: false, merge: false }
+        Self { ty, unordered: false, merge: false, version: false }
     }
 }
 
@@ -107,8 +108,15 @@ fn equal(shape: Shape<'_>, desired: &Value, observed: Option<&Value>, sight: &dy
                     || (shape.unordered && matches(inner, d, o, sight)))
         }
         (Type::Ref(_), d, o) => same_reference(d, o, sight),
+        (Type::String { .. }, Value::String(d), Value::String(o)) if shape.version => same_version(d, o),
         (_, d, o) => same(d, o),
     }
+}
+
+/// Whether two versions are the same as far as both are given: the service chooses the rest, and moves on by itself.
+fn same_version(a: &str, b: &str) -> bool {
+    let begins = |long: &str, short: &str| long.strip_prefix(short).is_some_and(|rest| rest.starts_with('.'));
+    a == b || begins(a, b) || begins(b, a)
 }
 
 /// Whether each declared item has an item of its own that it agrees with (a bipartite matching by augmenting paths).
@@ -291,5 +299,22 @@ pub(super) fn visit_refs<'v>(ty: &Type, value: &'v Value, visit: &mut impl FnMut
         (Type::List(inner, ..), Value::Array(items)) => items.iter().for_each(|v| visit_refs(inner, v, visit)),
         (Type::Map(inner), Value::Object(map)) => map.values().for_each(|v| visit_refs(inner, v, visit)),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_that_of_which_as_much_is_declared() {
+        for (declared, there) in
+            [("16", "16.4"), ("16.4", "16.4"), ("8.0", "8.0.mysql_aurora.3.08.0"), ("19", "19.0.0.0.ru-2025-01")]
+        {
+            assert!(same_version(declared, there), "{declared} {there}");
+        }
+        for (declared, there) in [("16.3", "16.4"), ("1", "16.4"), ("16.4", "16.40"), ("17", "16.4")] {
+            assert!(!same_version(declared, there), "{declared} {there}");
+        }
     }
 }

@@ -60,4 +60,8 @@ registry! {
     aws::ssm::patch_baseline::PatchBaseline,
     aws::ssm::session_preferences::SessionPreferences,
     aws::sns::topic::Topic,
+    aws::rds::cluster_parameter_group::DatabaseClusterParameterGroup,
+    aws::rds::option_group::DatabaseOptionGroup,
+    aws::rds::parameter_group::DatabaseParameterGroup,
+    aws::rds::subnet_group::DatabaseSubnetGroup,
 }

@@ -40,10 +40,12 @@ from moto.core.resource_tagging import TaggableResourcesMixin, TaggedResource
 from moto.ec2.models.dhcp_options import DHCPOptionsSetBackend
 from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.ec2.models.nat_gateways import NatGatewayBackend
+from moto.core.resource_tagging import TaggedResource
 from moto.ec2.models.vpcs import VPCBackend
 from moto.ec2.responses.dhcp_options import DHCPOptions
 from moto.iam.models import IAMBackend
 from moto.iam.responses import IamResponse
+from moto.rds.models import RDSBackend
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.events.models import EventsBackend
@@ -158,6 +160,37 @@ def improve():
                 self.disassociate_address(association_id=address.association_id)
         return gateway
 
+    describe_option_groups = RDSBackend.describe_option_groups
+    modify_db_subnet_group = RDSBackend.modify_db_subnet_group
+    iter_tagged_resources = RDSBackend.iter_tagged_resources
+
+    def modify_and_keep(self, subnet_name, description, subnets):
+        # It takes the group out of its list, and does not put it back.
+        group = modify_db_subnet_group(self, subnet_name, description, subnets)
+        self.subnet_groups[subnet_name] = group
+        return group
+
+    def all_or_one(self, arguments):
+        # It fails without a name, and where there are none.
+        named = arguments.get("option_group_name")
+        return describe_option_groups(self, arguments) if named else list(self.option_groups.values())
+
+    def with_groups(self):
+        # The index of tags knows them too: their lists show none.
+        yield from iter_tagged_resources(self)
+        for sort, groups in (
+            ("subgrp", self.subnet_groups),
+            ("pg", self.db_parameter_groups),
+            ("cluster-pg", self.db_cluster_parameter_groups),
+            ("og", self.option_groups),
+        ):
+            for group in groups.values():
+                tags = {tag["Key"]: tag["Value"] for tag in group.get_tags()}
+                yield TaggedResource(arn=group.arn, tags=tags, resource_type=f"rds:{sort}")
+
+    RDSBackend.describe_option_groups = all_or_one
+    RDSBackend.modify_db_subnet_group = modify_and_keep
+    RDSBackend.iter_tagged_resources = with_groups
     DHCPOptions.create_dhcp_options = create_with_tags
     DHCPOptionsSetBackend.associate_dhcp_options = associate_in_place_of_another
     NatGatewayBackend.delete_nat_gateway = delete_and_release

@@ -104,6 +104,7 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
         | "DuplicateTargetGroupName"
         | "DuplicateListener"
         | "PriorityInUse"
+        | "InvalidOptionGroupStateFault"
         | "WAFDuplicateItemException"
         | "WAFAssociatedItemException"
         | "WAFOptimisticLockException"
@@ -148,6 +149,8 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
             || bare.ends_with("QuotaExceeded")
             || bare.ends_with("LimitsExceededException")
             || bare.starts_with("TooMany")
+            || bare.ends_with("QuotaExceededFault")
+            || bare.ends_with("InsufficientDBInstanceCapacity")
             || bare.ends_with("InsufficientInstanceCapacity") =>
         {
             ErrorClass::QuotaExceeded

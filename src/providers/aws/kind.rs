@@ -25,8 +25,6 @@ use crate::model::value::Map;
 pub(super) const SEEN_WITHIN: Duration = Duration::from_secs(120);
 /// Longest time until an object whose creating call was not answered is seen, if it was made at all.
 const MADE_WITHIN: Duration = Duration::from_secs(30);
-/// Longest time until an object that was left half made is usable.
-const USABLE_WITHIN: Duration = Duration::from_secs(20 * 60);
 
 /// Tags as the engine handles them.
 pub type Tags = BTreeMap<String, String>;
@@ -216,6 +214,9 @@ pub trait AwsKind: Checked + Kind<Spec: Send + Sync + Clone> {
     /// Whether its objects have tags. Where the API has none, the kind's ownership tags are made from what says whose an object
     /// is, and [`AwsKind::retag`] writes that.
     const TAGGED: bool = true;
+
+    /// Longest time until an object that was left half made is usable.
+    const USABLE_WITHIN: Duration = Duration::from_secs(20 * 60);
 
     /// Reads objects in bulk: pages filtered by tags, never one call for each object where the API has a page.
     ///
@@ -513,7 +514,7 @@ async fn read_back<K: AwsKind>(cx: &Context, id: &str, watch: &dyn Watch) -> Res
             Some(found) => Look::Done(found),
         })
     };
-    let found = cx.wait(watch, &format!("{} {id} to be usable", K::NAME), USABLE_WITHIN, usable).await?;
+    let found = cx.wait(watch, &format!("{} {id} to be usable", K::NAME), K::USABLE_WITHIN, usable).await?;
     if let Status::Failed(why) = &found.status {
         return Err(ApiError::new(K::NAME, ErrorClass::Other, format!("'{id}' never became usable: {why}")));
     }

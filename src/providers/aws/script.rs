@@ -78,10 +78,13 @@ impl Script {
         self.answer(operation, 400, &format!(r#"{{"__type": "{code}", "message": "{code}"}}"#))
     }
 
-    /// An error of EC2 or of auto scaling.
+    /// An error of EC2, of auto scaling or of databases.
     pub(crate) fn error(self, operation: &str, code: &str) -> Self {
         let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>{code}</Message></Error>");
-        let body = if ["AutoScaling", "Role", "InstanceProfile"].iter().any(|part| operation.contains(part)) {
+        let body = if ["AutoScaling", "Role", "InstanceProfile", "DB", "OptionGroup"]
+            .iter()
+            .any(|part| operation.contains(part))
+        {
             format!("<ErrorResponse>{error}</ErrorResponse>")
         } else {
             format!("<Response><Errors>{error}</Errors></Response>")

@@ -4,6 +4,7 @@ mod access;
 mod autoscaling_group;
 mod balancing;
 mod calls;
+mod database;
 mod instance;
 mod key;
 mod kill;
@@ -43,6 +44,10 @@ cases! {
     autoscaling_group: autoscaling_group::case,
     document: servers::document,
     detector: watching::detector,
+    database_cluster_parameter_group: database::cluster_parameter_group,
+    database_option_group: database::option_group,
+    database_parameter_group: database::parameter_group,
+    database_subnet_group: database::subnet_group,
     egress_gateway: network::egress_gateway,
     elastic_ip: network::elastic_ip,
     flow_log: network::flow_log,
