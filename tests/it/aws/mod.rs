@@ -15,8 +15,8 @@ mod reference;
 mod role;
 mod servers;
 mod state;
-mod watching;
 mod volume;
+mod watching;
 
 /// One line a kind: its case, which all tests over the kinds go through, and its test of crashes.
 macro_rules! cases {

@@ -13,9 +13,7 @@ fn answer(operation: &str, members: &str) -> String {
 }
 
 fn error(code: &str, message: &str) -> String {
-    format!(
-        "<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
-    )
+    format!("<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>")
 }
 
 fn entries(pairs: &[(&str, &str)]) -> String {
