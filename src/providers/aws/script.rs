@@ -61,7 +61,7 @@ impl Script {
 
     /// The first answer to an operation is lost; those that were given follow.
     pub(crate) fn first_lost(self, operation: &str) -> Self {
-        self.answers.lock().unwrap().entry(operation.to_owned()).or_default().insert(0, (0, String::new()));
+        self.answers.lock().unwrap().entry(operation.to_owned()).or_default().insert(0, (0, Vec::new()));
         self
     }
 
