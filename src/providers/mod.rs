@@ -48,4 +48,5 @@ registry! {
     aws::iam::user::User,
     aws::kms::key::Key,
     aws::logs::log_group::LogGroup,
+    aws::waf::web_acl::WebAcl,
 }
