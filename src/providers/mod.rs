@@ -64,4 +64,5 @@ registry! {
     aws::rds::option_group::DatabaseOptionGroup,
     aws::rds::parameter_group::DatabaseParameterGroup,
     aws::rds::subnet_group::DatabaseSubnetGroup,
+    aws::waf::web_acl::WebAcl,
 }

@@ -69,6 +69,7 @@ const BY_NAME_OR_TAGS: &[(&str, &str)] = &[
     ("target_group", "name"),
     ("user", "name"),
     ("vpc", "tags"),
+    ("web_acl", "name"),
 ];
 
 #[test]

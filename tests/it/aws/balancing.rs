@@ -283,3 +283,80 @@ fn listener_of_a_network_forgets_idle_flows() {
         ..Case::default()
     });
 }
+
+/// The case of `web_acl`.
+pub fn web_acl() -> Case {
+    let balancer = json!({"type": "application", "scheme": "internal", "subnets": ["t/a", "t/b"]});
+    let mut needs = network();
+    needs.extend([("t/front", "load_balancer", balancer.clone()), ("t/back", "load_balancer", balancer)]);
+    let bytes = |text: &str| {
+        json!({"ByteMatchStatement": {
+            "SearchString": text, "FieldToMatch": {"UriPath": {}}, "PositionalConstraint": "STARTS_WITH",
+            "TextTransformations": [{"Priority": 0, "Type": "NONE"}],
+        }})
+    };
+    let managed = |version: &str| {
+        json!({"ManagedRuleGroupStatement": {
+            "VendorName": "AWS", "Name": "AWSManagedRulesCommonRuleSet", "Version": version,
+            "RuleActionOverrides": [{"Name": "SizeRestrictions_BODY", "ActionToUse": {"Count": {}}}],
+        }})
+    };
+    let first = json!({
+        "name": "guard-one", "description": "first of its kind", "default_action": "block",
+        "default_response": {"status": 429, "body": "wait", "headers": {"Retry-After": "60"}},
+        "rules": {
+            "common": {"priority": 0, "group_action": "count", "statement": managed("Version_1.4")},
+            "often": {
+                "priority": 1, "action": "block", "labels": ["often"],
+                "statement": {"RateBasedStatement": {
+                    "Limit": 1000, "AggregateKeyType": "IP", "ScopeDownStatement": bytes("/ログイン"),
+                }},
+            },
+        },
+        "visibility": {"metrics": true, "samples": true, "metric": "guard"},
+        "response_bodies": {"wait": {"content_type": "text_plain", "content": "お待ちください"}},
+        "captcha_immunity": "10m", "challenge_immunity": "10m", "token_domains": ["example.jp"],
+        "load_balancers": ["t/front"],
+        "logging": {
+            "destination": "arn:aws:s3:::aws-waf-logs-one", "redacted": {"headers": ["cookie"], "query": true},
+        },
+        "tags": {"名前": "門番"},
+    });
+    let second = json!({
+        "name": "guard-one", "description": "second of its kind", "default_action": "allow",
+        "default_headers": {"x-guarded": "yes"},
+        "rules": {
+            "common": {"priority": 5, "group_action": "none", "statement": managed("Version_1.5")},
+            "either": {
+                "priority": 1, "action": "captcha", "captcha_immunity": "5m", "insert_headers": {"x-often": "1"},
+                "statement": {"OrStatement": {"Statements": [
+                    {"GeoMatchStatement": {"CountryCodes": ["XX"]}}, {"NotStatement": {"Statement": bytes("/公開")}},
+                ]}},
+            },
+        },
+        "visibility": {"metrics": false, "samples": false, "metric": "guard"},
+        "response_bodies": {"sorry": {"content_type": "text_html", "content": "<p>すみません</p>"}},
+        "captcha_immunity": "20m", "challenge_immunity": "20m", "token_domains": ["example.jp", "example.com"],
+        "load_balancers": ["t/back"],
+        "logging": {
+            "destination": "arn:aws:s3:::aws-waf-logs-two",
+            "filter": {"default": "drop", "filters": [
+                {"behavior": "keep", "requirement": "any", "actions": ["block"], "labels": ["awswaf:managed:x"]},
+            ]},
+        },
+        "tags": {"名前": "番人", "b": "2"},
+    });
+    Case {
+        kind: "web_acl",
+        needs,
+        second,
+        third: Some(changed(&first, &json!({"name": "guard-two"}))),
+        first,
+        ..Case::default()
+    }
+}
+
+#[test]
+fn web_acl_creates_reads_back_changes_and_deletes() {
+    run(web_acl());
+}

@@ -78,6 +78,7 @@ cases! {
     volume: volume::case,
     vpc: network::vpc,
     vpc_endpoint: network::vpc_endpoint,
+    web_acl: balancing::web_acl,
 }
 
 /// Kinds whose API no emulator has, with the place of the scripted exchanges that prove them instead, crashes included.

@@ -1,5 +1,5 @@
-//! Attributes: what the API keeps as pairs of texts, beside the object's own members. One table a kind says which field of
-//! the spec each is.
+//! Attributes: what the API keeps as pairs of texts, beside the object's own members. One table a kind says which field
+//! of the spec each is.
 
 use std::collections::BTreeMap;
 

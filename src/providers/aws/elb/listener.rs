@@ -1,18 +1,20 @@
 //! `listener`: a port of a load balancer, what is done with what comes in there, and the rules by which.
 //!
-//! Another load balancer makes a new listener necessary; everything else changes in place. A listener has no name: after a
-//! creating call whose answer was lost it is found by its port, of which a load balancer has one, and taken if it carries
-//! the owner's tags. Listeners are listed a load balancer: those of our load balancers, known by their names and the index
-//! of tags, and those of other load balancers on which the index knows a listener of ours. So one on somebody else's load
-//! balancer, made in the last minutes, may not be seen yet; a second one is never made, since the port is taken.
+//! Another load balancer makes a new listener necessary; everything else changes in place. A listener has no name:
+//! after a creating call whose answer was lost it is found by its port, of which a load balancer has one, and taken if
+//! it carries the owner's tags. Listeners are listed a load balancer: those of our load balancers, known by their names
+//! and the index of tags, and those of other load balancers on which the index knows a listener of ours. So one on
+//! somebody else's load balancer, made in the last minutes, may not be seen yet; a second one is never made, since the
+//! port is taken.
 //!
-//! Further certificates, attributes and rules cost a call a listener each, and are read where declared. Rules are managed
-//! whole, if declared: each carries its name in the tag `saiken:rule` from its creating call on, and what has no such tag
-//! goes. A rule's priority is its place, so a creating call that was made twice is refused the second time. Order of a
-//! change: rules are changed, then all priorities in one call (rules that go make room), then new rules come, old ones go.
+//! Further certificates, attributes and rules cost a call a listener each, and are read where declared. Rules are
+//! managed whole, if declared: each carries its name in the tag `saiken:rule` from its creating call on, and what has
+//! no such tag goes. A rule's priority is its place, so a creating call that was made twice is refused the second time.
+//! Order of a change: rules are changed, then all priorities in one call (rules that go make room), then new rules
+//! come, old ones go.
 //!
-//! With HTTPS and TLS the policy is TLS 1.3 only unless a user says otherwise; it is of no meaning, and no difference, for
-//! other protocols. Secrets of OIDC clients can't be read, and are compared by fingerprint.
+//! With HTTPS and TLS the policy is TLS 1.3 only unless a user says otherwise; it is of no meaning, and no difference,
+//! for other protocols. Secrets of OIDC clients can't be read, and are compared by fingerprint.
 //! API: <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateListener.html>
 
 use std::collections::BTreeMap;

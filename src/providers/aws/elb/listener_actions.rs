@@ -1,6 +1,6 @@
 //! What a listener or a rule does with a request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_elasticloadbalancingv2::types::{
     Action as ApiAction, ActionTypeEnum, AuthenticateCognitoActionConfig, AuthenticateOidcActionConfig,
@@ -394,6 +394,15 @@ fn observed_cognito(api: &AuthenticateCognitoActionConfig) -> CognitoLogin {
 
 fn parameters(api: Option<&std::collections::HashMap<String, String>>) -> BTreeMap<String, String> {
     api.into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+/// ARNs of all target groups that actions hand requests to.
+pub(super) fn groups(actions: &[ApiAction]) -> BTreeSet<&str> {
+    let mut all: BTreeSet<&str> = actions.iter().filter_map(|a| a.target_group_arn()).collect();
+    for config in actions.iter().filter_map(|a| a.forward_config()) {
+        all.extend(config.target_groups().iter().filter_map(|g| g.target_group_arn()));
+    }
+    all
 }
 
 /// Whether an action logs in with OIDC, and so has a secret.

@@ -61,7 +61,8 @@ fn balancer_of(listener: &str) -> Option<String> {
     balancer.contains(":listener/").then(|| balancer.replacen(":listener/", ":loadbalancer/", 1))
 }
 
-/// Listeners that may be selected: those of our load balancers, and of those on which the index knows a listener of ours.
+/// Listeners that may be selected: those of our load balancers, and of those on which the index knows a listener of
+/// ours.
 async fn candidates(cx: &Context, selection: &Selection<'_>) -> Result<Vec<ApiListener>, ApiError> {
     if let Selection::Ids(ids) = selection {
         let calls = ids.iter().map(|id| by_id(cx, id.clone())).collect::<Vec<_>>();
@@ -132,7 +133,8 @@ async fn more(
     spec: &mut Spec,
 ) -> Result<(), ApiError> {
     if read.wants("certificates", tags) {
-        spec.certificates = Some(certificates(cx, arn).await?.into_iter().map(Ref::id).collect());
+        let all = if is_secure(spec.protocol) { certificates(cx, arn).await? } else { Vec::new() };
+        spec.certificates = Some(all.into_iter().map(Ref::id).collect());
     } else {
         unread.push("certificates");
     }

@@ -63,7 +63,8 @@ pub struct Rewrite {
     pub replace: String,
 }
 
-/// A condition. Exactly one of the fields is given; any of its values will do. `*` stands for any characters, `?` for one.
+/// A condition. Exactly one of the fields is given; any of its values will do. `*` stands for any characters, `?` for
+/// one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Condition {
@@ -297,6 +298,9 @@ pub(super) async fn apply(
     for present in &stay {
         let rule = &wanted[&present.name];
         let same = before.and_then(|b| b.get(&present.name)).is_some_and(|b| same_but_for_place(b, rule));
+        let wanted_actions = actions::to_api(want, &rule.actions)?;
+        // Under the address that the files name, there may be another target group by now.
+        let same = same && actions::groups(&wanted_actions) == actions::groups(present.rule.actions());
         if !same || secrets && actions::has_secret(&rule.actions) {
             let request = cx
                 .clients
@@ -304,7 +308,7 @@ pub(super) async fn apply(
                 .modify_rule()
                 .rule_arn(&present.arn)
                 .set_conditions(Some(rule.conditions.iter().map(condition).collect()))
-                .set_actions(Some(actions::to_api(want, &rule.actions)?))
+                .set_actions(Some(wanted_actions))
                 .set_transforms(transforms(rule));
             cx.call("elasticloadbalancing:ModifyRule", request.send()).await?;
         }
@@ -335,7 +339,8 @@ fn same_but_for_place(one: &Rule, other: &Rule) -> bool {
         == (&other.conditions, &other.actions, &other.rewrite_host, &other.rewrite_url)
 }
 
-/// Priorities to write: those that differ, and places behind all others for what goes and stands where another one comes.
+/// Priorities to write: those that differ, and places behind all others for what goes and stands where another one
+/// comes.
 fn moves<'p>(wanted: &BTreeMap<String, Rule>, stay: &[&'p Present], go: &[&'p Present]) -> Vec<(&'p str, i32)> {
     let places: BTreeSet<i32> = wanted.values().map(|r| r.priority).collect();
     let mut taken = places.clone();

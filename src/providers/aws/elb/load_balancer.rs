@@ -2,13 +2,14 @@
 //!
 //! Name, type, scheme and the pool of an Outpost make a new load balancer necessary. Subnets, security groups, kind of
 //! addresses, pool and attributes change in place. Names can be taken once in a region, have at most 32 characters, and
-//! derive from the address unless one is given. The list shows no tags: see [`super`] for how load balancers are found, also
-//! after a creating call whose answer was lost. Attributes cost a call a load balancer, and are read where declared.
+//! derive from the address unless one is given. The list shows no tags: see [`super`] for how load balancers are found,
+//! also after a creating call whose answer was lost. Attributes cost a call a load balancer, and are read where
+//! declared.
 //!
-//! Made in this order: the load balancer with its tags, what the creating call does not take, attributes, the wait (a few
-//! minutes). `drop_invalid_headers` is on unless a user says otherwise; it is about application load balancers, and is
-//! neither written for others nor a difference there. Deletion protection is never lifted by a deletion. A deletion waits
-//! until the network interfaces are gone, too: they keep subnets and security groups from going.
+//! Made in this order: the load balancer with its tags, what the creating call does not take, attributes, the wait (a
+//! few minutes). `drop_invalid_headers` is on unless a user says otherwise; it is about application load balancers, and
+//! is neither written for others nor a difference there. Deletion protection is never lifted by a deletion. A deletion
+//! waits until the network interfaces are gone, too: they keep subnets and security groups from going.
 //! API: <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html>
 
 use std::collections::BTreeMap;
@@ -43,8 +44,8 @@ pub struct LoadBalancer;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// Its name; derived from the address if left out. An object that replaces another one can't have the same name unless
-    /// `lifecycle.replacement` is `delete_first`.
+    /// Its name; derived from the address if left out. An object that replaces another one can't have the same name
+    /// unless `lifecycle.replacement` is `delete_first`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 32),
@@ -108,7 +109,8 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-deep" = true))]
     pub deletion_protection: Option<bool>,
-    /// After which silence a connection is closed, 1s to 4000s (application load balancers; others have it at the listener).
+    /// After which silence a connection is closed, 1s to 4000s (application load balancers; others have it at the
+    /// listener).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-deep" = true))]
     pub idle_timeout: Option<Duration>,

@@ -1,10 +1,10 @@
 //! Load balancers and what they serve.
 //!
-//! The API's lists show no tags; the batch call for tags takes 20 ARNs. Candidates are what the index of tags knows, and,
-//! since that lags, what has a name that saiken may have given; their tags are then asked for, so that what counts is never
-//! the index. Creating calls take no client token. Their names can be taken once in a region, but the API takes a call with
-//! the same name *and settings* as done, whoever made the object: so the owner of what a creating call gave is looked at
-//! before anything else is done with it ([`check_owner`]).
+//! The API's lists show no tags; the batch call for tags takes 20 ARNs. Candidates are what the index of tags knows,
+//! and, since that lags, what has a name that saiken may have given; their tags are then asked for, so that what counts
+//! is never the index. Creating calls take no client token. Their names can be taken once in a region, but the API
+//! takes a call with the same name *and settings* as done, whoever made the object: so the owner of what a creating
+//! call gave is looked at before anything else is done with it ([`check_owner`]).
 
 mod attributes;
 pub mod listener;

@@ -1,9 +1,10 @@
 //! `target_group`: what a load balancer sends requests to, and how it tells whether that is well.
 //!
-//! Name, protocol, protocol version, port, network, type of targets, kind of addresses and control port make a new group
-//! necessary; health check and attributes change in place. Names can be taken once in a region, have at most 32 characters,
-//! and derive from the address unless one is given. The list shows no tags: see [`super`] for how groups are found, also
-//! after a creating call whose answer was lost. Attributes and targets cost a call a group, and are read where declared.
+//! Name, protocol, protocol version, port, network, type of targets, kind of addresses and control port make a new
+//! group necessary; health check and attributes change in place. Names can be taken once in a region, have at most 32
+//! characters, and derive from the address unless one is given. The list shows no tags: see [`super`] for how groups
+//! are found, also after a creating call whose answer was lost. Attributes and targets cost a call a group, and are
+//! read where declared.
 //!
 //! `targets` are managed only if declared; leave them out where an autoscaling group or another service registers them.
 //! Targets that are draining do not count. Made in this order: the group with its tags, attributes, targets.
@@ -40,8 +41,8 @@ pub struct TargetGroup;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// Its name; derived from the address if left out. An object that replaces another one can't have the same name unless
-    /// `lifecycle.replacement` is `delete_first`.
+    /// Its name; derived from the address if left out. An object that replaces another one can't have the same name
+    /// unless `lifecycle.replacement` is `delete_first`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 32),
@@ -128,7 +129,8 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-deep" = true))]
     pub close_when_unhealthy: Option<bool>,
-    /// How long a target that is not well any more keeps its connections, 0s to 100h (with `close_when_unhealthy: false`).
+    /// How long a target that is not well any more keeps its connections, 0s to 100h (with `close_when_unhealthy:
+    /// false`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-deep" = true))]
     pub unhealthy_draining: Option<Duration>,

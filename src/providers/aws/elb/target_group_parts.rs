@@ -407,8 +407,7 @@ fn check_stickiness(spec: &Spec, stickiness: &Stickiness, sort: Sort, problems: 
         };
         if !fits {
             let message = format!("a group of this protocol or type can't tell clients by `{}`", by.api());
-            let help = "use lb_cookie or app_cookie for HTTP and HTTPS, source_ip for TCP and UDP, source_ip_dest_ip for \
-                        GENEVE";
+            let help = "use lb_cookie or app_cookie for HTTP, source_ip for TCP and UDP, source_ip_dest_ip for GENEVE";
             problems.add("stickiness.type", message, help);
         }
     } else if stickiness.enabled {

@@ -339,6 +339,28 @@ async fn rules_make_room_before_others_come_and_go_at_last() {
 }
 
 #[tokio::test]
+async fn a_rule_goes_over_to_the_target_group_that_has_taken_the_place_of_another() {
+    let old = "<Actions><member><Type>forward</Type><TargetGroupArn>arn:old</TargetGroupArn></member></Actions>";
+    let there = rules(&[("1", "10"), ("2", "20")]).replacen("<IsDefault>", &format!("{old}<IsDefault>"), 1);
+    let script = Script::default()
+        .elb("DescribeRules", &there)
+        .elb("DescribeTags", &tagged(&[("1", "a"), ("2", "b")]))
+        .elb("DescribeListeners", &listeners(443, ""))
+        .elb("DescribeListenerCertificates", "")
+        .elb("DescribeListenerAttributes", "")
+        .elb("ModifyRule", "");
+    let with = |path: &str| {
+        let forward = json!([{"forward": {"target_groups": [{"target_group": "s/other"}]}}]);
+        let rule_a = json!({"priority": 10, "conditions": [{"path": ["/a"]}], "actions": forward});
+        spec(&json!({"rules": {"a": rule_a, "b": rule(20, path)}}))
+    };
+    // The engine sees that the group at this address is another one; in the specs the address is the same.
+    script.update::<Listener>(ARN, with("/b"), with("/c")).await.unwrap();
+    let changed = script.asked("ModifyRule");
+    assert!(changed.len() == 2 && changed[0].contains("TargetGroupArn=other"), "{changed:?}");
+}
+
+#[tokio::test]
 async fn a_rule_whose_creating_call_was_not_answered_is_found_by_its_name_and_place() {
     let script = || {
         Script::default()
