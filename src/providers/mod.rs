@@ -32,6 +32,7 @@ registry! {
     aws::ec2::nat_gateway::NatGateway,
     aws::ec2::route_table::RouteTable,
     aws::ec2::security_group::SecurityGroup,
+    aws::acm::certificate::Certificate,
     aws::autoscaling::group::AutoscalingGroup,
     aws::ec2::instance::Instance,
     aws::ec2::launch_template::LaunchTemplate,
@@ -45,4 +46,7 @@ registry! {
     aws::iam::user::User,
     aws::kms::key::Key,
     aws::logs::log_group::LogGroup,
+    aws::route53::health_check::HealthCheck,
+    aws::route53::record::Record,
+    aws::route53::zone::Zone,
 }

@@ -104,7 +104,10 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
         | "WAFAssociatedItemException"
         | "WAFOptimisticLockException"
         | "TrailAlreadyExistsException"
+        | "ConflictingDomainExists"
+        | "LastVPCAssociation"
         | "IdempotentParameterMismatch" => ErrorClass::Conflict,
+        "TooManyHostedZones" | "TooManyHealthChecks" | "LimitsExceeded" => ErrorClass::QuotaExceeded,
         "ValidationError" | "ValidationException" if message.contains("not found") => ErrorClass::NotFound,
         "NoSuchEntity"
         | "NoSuchEntityException"
@@ -113,6 +116,7 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
         | "NoSuchBucket"
         | "NoSuchHostedZone"
         | "NoSuchHealthCheck"
+        | "NoSuchQueryLoggingConfig"
         | "WAFNonexistentItemException"
         | "DoesNotExistException"
         | "ParameterNotFound"

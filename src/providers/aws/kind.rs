@@ -478,7 +478,8 @@ fn is_taken(error: &ApiError) -> bool {
     let code = error.code.as_deref().unwrap_or_default();
     const OTHERS: [&str; 4] =
         ["InvalidSubnet.Conflict", "BucketAlreadyOwnedByYou", "ResourceExistsException", "WAFDuplicateItemException"];
-    code.contains("AlreadyExists") || code.ends_with(".Duplicate") || OTHERS.contains(&code)
+    let in_a_batch = code == "InvalidChangeBatch" && error.message.contains("already exists");
+    code.contains("AlreadyExists") || code.ends_with(".Duplicate") || OTHERS.contains(&code) || in_a_batch
 }
 
 /// Whether an object can still be read, other than as one that is going.

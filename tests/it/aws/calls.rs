@@ -66,7 +66,9 @@ fn an_empty_plan_costs_the_pages_that_the_apis_need_and_no_call_an_object() {
         let desired = runner.desired(&all, "", &[]);
         runner.apply(&desired, false);
 
-        let (observed, calls) = runner.observe_and_count(&desired);
+        let (observed, mut calls) = runner.observe_and_count(&desired);
+        // Zones and health checks belong to the whole account, so those of other tests are read too.
+        calls.retain(|operation, _| !operation.starts_with("route53:"));
         let kinds: BTreeSet<&str> = observed.objects.iter().map(|o| o.kind.as_str()).collect();
         assert_eq!((observed.objects.len(), kinds.len()), (count * 10, 10));
         let mut expected: BTreeMap<String, u64> = ONCE.iter().map(|o| ((*o).to_owned(), 1)).collect();
@@ -74,6 +76,7 @@ fn an_empty_plan_costs_the_pages_that_the_apis_need_and_no_call_an_object() {
         for operation in ["ec2:DescribeRouteTables", "ec2:DescribeSecurityGroups"] {
             expected.insert(operation.to_owned(), 2);
         }
+        expected.insert("acm:ListCertificates".to_owned(), 1);
         // Two kinds ask the index of tags: 100 objects a page, and for this emulator no more than 99 tags either, which is
         // 19 objects with five each. Log groups come 50 a page.
         expected.insert("tag:GetResources".to_owned(), 1 + (count as u64).div_ceil(19));

@@ -8,6 +8,7 @@ mod key;
 mod kill;
 mod launch_template;
 mod log_group;
+mod naming;
 mod network;
 mod reference;
 mod role;
@@ -38,10 +39,12 @@ macro_rules! cases {
 
 cases! {
     autoscaling_group: autoscaling_group::case,
+    certificate: naming::certificate,
     egress_gateway: network::egress_gateway,
     elastic_ip: network::elastic_ip,
     flow_log: network::flow_log,
     group: access::group,
+    health_check: naming::health_check,
     instance: instance::case,
     internet_gateway: network::internet_gateway,
     key: key::case,
@@ -49,6 +52,7 @@ cases! {
     log_group: log_group::case,
     nat_gateway: network::nat_gateway,
     policy: access::policy,
+    record: naming::record,
     role: role::case,
     route_table: network::route_table,
     security_group: network::security_group,
@@ -57,6 +61,7 @@ cases! {
     volume: volume::case,
     vpc: network::vpc,
     vpc_endpoint: network::vpc_endpoint,
+    zone: naming::zone,
 }
 
 /// Kinds whose API no emulator has, with the place of the scripted exchanges that prove them instead, crashes included.
