@@ -32,6 +32,7 @@ registry! {
     aws::ec2::nat_gateway::NatGateway,
     aws::ec2::route_table::RouteTable,
     aws::ec2::security_group::SecurityGroup,
+    aws::acm::certificate::Certificate,
     aws::autoscaling::group::AutoscalingGroup,
     aws::ec2::instance::Instance,
     aws::ec2::launch_template::LaunchTemplate,
@@ -65,4 +66,7 @@ registry! {
     aws::rds::parameter_group::DatabaseParameterGroup,
     aws::rds::subnet_group::DatabaseSubnetGroup,
     aws::waf::web_acl::WebAcl,
+    aws::route53::health_check::HealthCheck,
+    aws::route53::record::Record,
+    aws::route53::zone::Zone,
 }

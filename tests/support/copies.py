@@ -27,10 +27,13 @@ from urllib.parse import parse_qs
 
 os.environ.setdefault("MINISTACK_ACCOUNT_ID", "123456789012")
 os.environ.setdefault("LOG_LEVEL", "CRITICAL")
+# Certificates are issued when they are first looked at.
+os.environ.setdefault("MOTO_ACM_VALIDATION_WAIT", "0")
 
 import ministack.app
 from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict
 from ministack.services import backup, cloudcontrol, cloudwatch
+from moto.acm.models import CertBundle
 from moto.core.base_backend import BackendDict
 from moto.core.responses import ActionResult
 from moto.core.resource_tagging import TaggedResource
@@ -46,6 +49,8 @@ from moto.ec2.responses.dhcp_options import DHCPOptions
 from moto.iam.models import IAMBackend
 from moto.iam.responses import IamResponse
 from moto.rds.models import RDSBackend
+from moto.route53.exceptions import ConflictingDomainExists
+from moto.route53.models import Route53Backend
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.events.models import EventsBackend
@@ -137,6 +142,8 @@ def improve():
     associate_dhcp_options = DHCPOptionsSetBackend.associate_dhcp_options
     delete_nat_gateway = NatGatewayBackend.delete_nat_gateway
     delete_vpc = VPCBackend.delete_vpc
+    describe_certificate = CertBundle.describe
+    associate_vpc = Route53Backend.associate_vpc_with_hosted_zone
     update_user = IAMBackend.update_user
 
     def create_with_tags(self):
@@ -152,6 +159,19 @@ def improve():
         if vpc_id in self.vpcs:
             self.disassociate_dhcp_options(self.vpcs[vpc_id])
         return delete_vpc(self, vpc_id)
+
+    def describe_for_lists_too(self):
+        answer = describe_certificate(self)
+        # Lists call them otherwise.
+        answer["Certificate"]["SubjectAlternativeNameSummaries"] = self.sans
+        answer["Certificate"]["ExportOption"] = self.cert_options["Export"]
+        return answer
+
+    def associate_once(self, zone_id, vpcid, vpcregion):
+        zone = self.get_hosted_zone(zone_id)
+        if any(vpc["vpc_id"] == vpcid for vpc in zone.vpcs):
+            raise ConflictingDomainExists(zone.name, None)
+        return associate_vpc(self, zone_id, vpcid, vpcregion)
 
     def delete_and_release(self, nat_gateway_id):
         gateway = delete_nat_gateway(self, nat_gateway_id)
@@ -193,6 +213,8 @@ def improve():
     RDSBackend.iter_tagged_resources = with_groups
     DHCPOptions.create_dhcp_options = create_with_tags
     DHCPOptionsSetBackend.associate_dhcp_options = associate_in_place_of_another
+    CertBundle.describe = describe_for_lists_too
+    Route53Backend.associate_vpc_with_hosted_zone = associate_once
     NatGatewayBackend.delete_nat_gateway = delete_and_release
     VPCBackend.delete_vpc = delete_without_options
     def update_user_with_its_tags(self, user_name, new_path=None, new_user_name=None):
@@ -454,6 +476,10 @@ def census():
                 for name, value in vars(backend).items():
                     if isinstance(value, (dict, list, set)) and size(value):
                         counts[f"{accounts.service_name}/{region}/{name}"] = size(value)
+                if accounts.service_name == "route53":
+                    # What zones hold is counted, too.
+                    held = [len(zone.rrsets) + len(zone.vpcs) for zone in backend.zones.values()]
+                    counts[f"route53/{region}/records"] = sum(held)
     for module in (backup, cloudcontrol, cloudwatch):
         for name, value in vars(module).items():
             held = isinstance(value, (AccountScopedDict, AccountRegionScopedDict)) and name not in PASSING

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::acm::certificate::Certificate;
 use super::autoscaling::group::AutoscalingGroup;
 use super::ec2::egress_gateway::EgressGateway;
 use super::ec2::flow_log::FlowLog;
@@ -26,6 +27,7 @@ use crate::model::kind::Kind;
 
 /// Kinds whose creating call takes a client token, with that call.
 const BY_TOKEN: &[(&str, &str)] = &[
+    ("certificate", "RequestCertificate"),
     ("egress_gateway", "CreateEgressOnlyInternetGateway"),
     ("flow_log", "CreateFlowLogs"),
     ("instance", "RunInstances"),
@@ -53,8 +55,10 @@ const BY_NAME_OR_TAGS: &[(&str, &str)] = &[
     ("group", "name"),
     ("listener", "tags"),
     ("load_balancer", "name"),
+    ("health_check", "tags"),
     ("log_group", "name"),
     ("policy", "name"),
+    ("record", "name"),
     ("role", "name"),
     ("security_group", "name"),
     ("session_preferences", "name"),
@@ -70,6 +74,7 @@ const BY_NAME_OR_TAGS: &[(&str, &str)] = &[
     ("user", "name"),
     ("vpc", "tags"),
     ("web_acl", "name"),
+    ("zone", "tags"),
 ];
 
 #[test]
@@ -105,6 +110,7 @@ async fn twice<K: AwsKind>(spec: Value) -> (&'static str, Vec<String>) {
 #[tokio::test]
 async fn the_same_request_is_sent_with_the_same_token_so_that_the_service_knows_it_again() {
     let all = [
+        twice::<Certificate>(json!({"domain": "www.example.com"})).await,
         twice::<EgressGateway>(json!({"vpc": "s/other"})).await,
         twice::<FlowLog>(json!({"vpc": "s/other", "log_group": {"id": "logs"}, "role": {"id": "r"}, "traffic": "all"}))
             .await,

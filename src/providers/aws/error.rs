@@ -111,7 +111,10 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
         | "TrailAlreadyExistsException"
         | "AssociatedInstances"
         | "TargetInUseException"
+        | "ConflictingDomainExists"
+        | "LastVPCAssociation"
         | "IdempotentParameterMismatch" => ErrorClass::Conflict,
+        "TooManyHostedZones" | "TooManyHealthChecks" | "LimitsExceeded" => ErrorClass::QuotaExceeded,
         "ValidationError" | "ValidationException" if message.contains("not found") => ErrorClass::NotFound,
         "NoSuchEntity"
         | "NoSuchEntityException"
@@ -120,6 +123,7 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
         | "NoSuchBucket"
         | "NoSuchHostedZone"
         | "NoSuchHealthCheck"
+        | "NoSuchQueryLoggingConfig"
         | "WAFNonexistentItemException"
         | "DoesNotExistException"
         | "AssociationDoesNotExist"

@@ -491,6 +491,8 @@ fn is_taken(error: &ApiError) -> bool {
         || OTHERS.contains(&code)
         // Topics have no code of their own for it.
         || (code == "InvalidParameter" && error.message.contains("already exists with different"))
+        // A record, in a batch of changes.
+        || (code == "InvalidChangeBatch" && error.message.contains("already exists"))
 }
 
 /// Whether an object can still be read, other than as one that is going.

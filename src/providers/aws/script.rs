@@ -78,8 +78,11 @@ impl Script {
         self.answer(operation, 400, &format!(r#"{{"__type": "{code}", "message": "{code}"}}"#))
     }
 
-    /// An error of EC2, of auto scaling or of databases.
+    /// An error of EC2, of auto scaling, of databases, of identities or of certificates.
     pub(crate) fn error(self, operation: &str, code: &str) -> Self {
+        if operation.contains("Certificate") {
+            return self.answer(operation, 400, &format!(r#"{{"__type":"{code}","message":"{code}"}}"#));
+        }
         let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>{code}</Message></Error>");
         let body = if ["AutoScaling", "Role", "InstanceProfile", "DB", "OptionGroup"]
             .iter()
@@ -224,7 +227,9 @@ pub(crate) fn object<K: AwsKind>(id: &str, spec: Value) -> Object {
 }
 
 fn desired<K: AwsKind>(spec: Value) -> CreateRequest {
-    let other = Identified { id: "other".into(), attributes: Map::new() };
+    let known = [("dns_name", "Other.elb.example"), ("zone_id", "ZELB")];
+    let attributes = known.map(|(name, value)| (name.to_owned(), Value::from(value))).into_iter().collect();
+    let other = Identified { id: "other".into(), attributes };
     CreateRequest {
         kind: K::NAME.into(),
         region: "ap-northeast-1".into(),

@@ -10,6 +10,7 @@ mod key;
 mod kill;
 mod launch_template;
 mod log_group;
+mod naming;
 mod network;
 mod reference;
 mod role;
@@ -48,10 +49,12 @@ cases! {
     database_option_group: database::option_group,
     database_parameter_group: database::parameter_group,
     database_subnet_group: database::subnet_group,
+    certificate: naming::certificate,
     egress_gateway: network::egress_gateway,
     elastic_ip: network::elastic_ip,
     flow_log: network::flow_log,
     group: access::group,
+    health_check: naming::health_check,
     instance: instance::case,
     internet_gateway: network::internet_gateway,
     key: key::case,
@@ -62,6 +65,7 @@ cases! {
     maintenance_window: servers::maintenance_window,
     nat_gateway: network::nat_gateway,
     policy: access::policy,
+    record: naming::record,
     role: role::case,
     route_table: network::route_table,
     security_group: network::security_group,
@@ -79,6 +83,7 @@ cases! {
     vpc: network::vpc,
     vpc_endpoint: network::vpc_endpoint,
     web_acl: balancing::web_acl,
+    zone: naming::zone,
 }
 
 /// Kinds whose API no emulator has, with the place of the scripted exchanges that prove them instead, crashes included.

@@ -1,3 +1,4 @@
 //! Certificates.
 
 pub mod certificate;
+mod certificate_parts;

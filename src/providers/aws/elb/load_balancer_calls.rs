@@ -131,7 +131,8 @@ async fn found(
     }
     let name = balancer.load_balancer_name().unwrap_or_default();
     Ok(Some(Found {
-        identifiers: vec![name.to_owned()],
+        // Records refer to it by its host name, which the service of names writes in small letters.
+        identifiers: std::iter::once(name.to_owned()).chain(balancer.dns_name().map(str::to_lowercase)).collect(),
         attributes: to_attributes([
             ("id", json!(arn)),
             ("arn", json!(arn)),

@@ -224,7 +224,7 @@ impl AwsKind for Group {
 }
 
 /// The path that says what the ownership tags say; `/` for nobody's.
-fn path(tags: &Tags) -> String {
+pub(in crate::providers::aws) fn path(tags: &Tags) -> String {
     let Some(owner) = Owner::from_tags(tags) else { return "/".to_owned() };
     let part = |text: &str| utf8_percent_encode(text, ESCAPED).to_string();
     let (project, environment, address) =
@@ -234,7 +234,7 @@ fn path(tags: &Tags) -> String {
 }
 
 /// The ownership tags that a path stands for; none if it is not one of ours.
-fn owner_tags(path: &str) -> Tags {
+pub(in crate::providers::aws) fn owner_tags(path: &str) -> Tags {
     let parts = path.strip_prefix(OURS).unwrap_or_default().split('/').filter(|p| !p.is_empty());
     let parts: Vec<String> = parts.map(|p| percent_decode_str(p).decode_utf8_lossy().into_owned()).collect();
     let [project, environment, generation, address, rest @ ..] = parts.as_slice() else { return Tags::new() };

@@ -104,7 +104,9 @@ fn needed(checks: Checks<'_>, caller: &str) -> BTreeMap<String, Needed> {
             Scope::Global => "",
         };
         let resource = resource(checks, change, needs);
-        let arn = format!("arn:{partition}:{}:{place}:{}:{resource}", facts.service, checks.question.account);
+        // ARNs of some services name no account.
+        let account = if facts.service == "route53" { "" } else { checks.question.account };
+        let arn = format!("arn:{partition}:{}:{place}:{account}:{resource}", facts.service);
         for action in actions(checks, change, needs) {
             let about = region.entry(action.to_owned()).or_default();
             about.addresses.insert(change.address.clone());

@@ -50,7 +50,7 @@ async fn of_region(checks: Checks<'_>, region: &str) -> Preflight {
         }
         Err(e) => plan.answer.unchecked.push(unchecked(&format!("quota of vCPUs in {region}"), &e)),
     }
-    plan.read_limits(&cx).await;
+    plan.read_limits(&cx, &checks.session.context(identity_region(region))).await;
     plan.judge(region)
 }
 
@@ -123,14 +123,18 @@ impl Plan {
     }
 
     /// Reads the limits that nobody has told yet: those of the account, and for what it has none of its own, AWS's.
-    async fn read_limits(&mut self, cx: &Context) {
+    /// `main` is the region where the quotas of the whole account are kept.
+    async fn read_limits(&mut self, cx: &Context, main: &Context) {
         let wanted =
             self.quotas.values().filter(|q| !self.limits.contains_key(q.code) && !self.unknown.contains(q.code));
         let mut services: BTreeMap<&str, Vec<&'static Quota>> = BTreeMap::new();
         for quota in wanted {
             services.entry(quota.service).or_default().push(quota);
         }
-        let read = services.iter().map(async |(service, quotas)| (*service, limits(cx, service, quotas).await));
+        let read = services.iter().map(async |(service, quotas)| {
+            let cx = if *service == "route53" { main } else { cx };
+            (*service, limits(cx, service, quotas).await)
+        });
         for (service, read) in join_all(read).await {
             match read {
                 Ok((found, notes)) => {
@@ -165,7 +169,7 @@ fn words(quota: &Quota, scope: &str, region: &str, limit: u64, demand: &Demand, 
     let place = if scope.is_empty() { region } else { scope };
     let counted = if own { " (only what this environment owns was counted)" } else { "" };
     let message = format!("{}: at most {limit} for {place}; {}{counted}", quota.name, demand.words(quota.unit));
-    let region = if quota.service == "iam" { identity_region(region) } else { region };
+    let region = if ["iam", "route53"].contains(&quota.service) { identity_region(region) } else { region };
     let help = format!(
         "ask for more: aws service-quotas request-service-quota-increase --service-code {} --quota-code {} \
          --desired-value {} --region {region}",
