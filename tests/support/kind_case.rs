@@ -75,6 +75,8 @@ pub const ELSEWHERE: &[(&str, &str, &str)] = &[
     ),
     ("route_table", "gateways", "a unit test: a gateway moves over from another table"),
     ("route_table", "propagating_gateways", "a unit test: propagation is switched on and off"),
+    ("snapshot", "copy_of", "the case of a copy"),
+    ("snapshot", "key", "the case of a copy"),
     ("subnet", "ipv6_cidr", "a unit test: another IPv6 range comes when the old one is gone"),
     ("vpc", "ipv6_border_group", "a unit test: another border group is another block"),
     ("vpc_endpoint", "accept", "a unit test: an endpoint of one's own service is accepted"),

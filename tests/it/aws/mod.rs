@@ -2,7 +2,9 @@
 
 mod access;
 mod autoscaling_group;
+mod backup;
 mod calls;
+mod cloud_control;
 mod instance;
 mod key;
 mod kill;
@@ -11,6 +13,7 @@ mod log_group;
 mod network;
 mod reference;
 mod role;
+mod snapshot;
 mod state;
 mod volume;
 
@@ -38,6 +41,9 @@ macro_rules! cases {
 
 cases! {
     autoscaling_group: autoscaling_group::case,
+    backup_plan: backup::plan,
+    backup_vault: backup::vault,
+    cloud_control: cloud_control::case,
     egress_gateway: network::egress_gateway,
     elastic_ip: network::elastic_ip,
     flow_log: network::flow_log,
@@ -52,6 +58,7 @@ cases! {
     role: role::case,
     route_table: network::route_table,
     security_group: network::security_group,
+    snapshot: snapshot::case,
     subnet: network::subnet,
     user: access::user,
     volume: volume::case,
@@ -60,7 +67,7 @@ cases! {
 }
 
 /// Kinds whose API no emulator has, with the place of the scripted exchanges that prove them instead, crashes included.
-const SCRIPTED: &[(&str, &str)] = &[];
+const SCRIPTED: &[(&str, &str)] = &[("restore_testing_plan", "src/providers/aws/backup/restore_testing_plan/tests.rs")];
 
 #[test]
 fn every_kind_has_a_case() {
