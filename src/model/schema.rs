@@ -11,7 +11,9 @@
 //! | `x-sensitive` | `true` | never shown or written |
 //! | `x-deep` | `true` | read with one call an object, so only where it is declared |
 //! | `x-text` | `"text"` | long text, shown as a unified diff |
-//! | `x-merge` | `true` | a map of which only the declared keys are managed |
+//! | `x-merge` | `true` | a map, or a free tree, of which only the declared members are managed |
+//! | `x-replaces` | attribute | of a free tree: attribute of the object that names the members that can't change |
+//! | `x-sets` | attribute | of a free tree: attribute of the object that names the lists that are sets |
 //! | `x-version` | `true` | a version, compared as far as it is declared: `16` is also `16.4` |
 //! | `x-type`, `x-ref` | set by the types of [`super::types`] | |
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -96,8 +98,12 @@ pub struct Field {
     pub deep: bool,
     /// Long text, shown as a unified diff.
     pub text: bool,
-    /// A map of which only the declared keys are managed.
+    /// A map, or a free tree, of which only the declared members are managed.
     pub merge: bool,
+    /// Attribute of the object that names the members of a free tree that can't change in place (`Rules/*/Id`).
+    pub replaces: Option<String>,
+    /// Attribute of the object that names the lists in a free tree that are sets.
+    pub sets: Option<String>,
     /// A version, compared as far as it is declared.
     pub version: bool,
 }
@@ -299,6 +305,8 @@ fn parse_field(name: &str, schema: &Value, required: bool, context: &str) -> Fie
         deep: flag("x-deep"),
         text: map.contains_key("x-text"),
         merge: flag("x-merge"),
+        replaces: text(map, "x-replaces"),
+        sets: text(map, "x-sets"),
         version: flag("x-version"),
     }
 }

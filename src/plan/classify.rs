@@ -271,7 +271,7 @@ impl<'a> Decisions<'a> {
         let ignore = &resource.lifecycle.ignore;
         let schema = &resource.kind.schema;
         let skip = |field: &Field| resolve::is_unread(field, object);
-        let mut changes = diff::diff(schema, &resolved.spec, &object.spec, &skip, ignore, self);
+        let mut changes = diff::diff(schema, &resolved.spec, &object.spec, &object.attributes, &skip, ignore, self);
         for field in schema.fields.iter().filter(|f| f.fingerprint && resolve::is_unread(f, object)) {
             let Some(wanted) = resolved.spec.get(&field.name).filter(|_| !ignore.contains(&field.name)) else {
                 continue;

@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use crate::model::schema::{Change, Field, Schema, Type};
-use crate::model::value::{self, is_unknown_text};
+use crate::model::value::{self, Map, is_unknown_text};
 
 use super::mask;
+use super::tree::{Tree, is_tree};
 
 /// What the comparison of references must know.
 pub(super) trait Sight {
@@ -54,12 +55,13 @@ struct Place {
     text: bool,
 }
 
-/// Compares the declared fields of two specs. `skip` says which top-level fields are decided elsewhere; `ignore` holds the
+/// Compares the declared fields of two specs. `attributes` are those of the object that was read. `skip` says which top-level fields are decided elsewhere; `ignore` holds the
 /// dotted paths that the user wants left alone.
 pub(super) fn diff(
     schema: &Schema,
     desired: &Value,
     observed: &Value,
+    attributes: &Map<String, Value>,
     skip: &dyn Fn(&Field) -> bool,
     ignore: &[String],
     sight: &dyn Sight,
@@ -68,7 +70,11 @@ pub(super) fn diff(
     for field in &schema.fields {
         if let Some(wanted) = desired.get(&field.name) {
             let there = observed.get(&field.name);
-            if !equal(Shape::of(field), wanted, there, sight) && !skip(field) {
+            if is_tree(field) {
+                if !skip(field) {
+                    walk.tree(&Tree::of(field, attributes, ignore), field, wanted, there);
+                }
+            } else if !equal(Shape::of(field), wanted, there, sight) && !skip(field) {
                 let place = Place { change: field.change, sensitive: field.sensitive, text: field.text };
                 walk.down(&field.name, Shape::of(field), place, wanted, there);
             }
@@ -222,6 +228,16 @@ impl Walk<'_> {
                 }
             }
             _ => self.leaf(shape, place, desired, observed),
+        }
+    }
+
+    /// The members of a free tree.
+    fn tree(&mut self, tree: &Tree<'_>, field: &Field, desired: &Value, observed: Option<&Value>) {
+        for (path, there, wanted, change) in tree.compare(desired, observed) {
+            let before = there.map_or(Value::Null, |v| mask::typed(&field.ty, v, field.sensitive));
+            let after = mask::typed(&field.ty, wanted, field.sensitive);
+            let because = self.because(&field.ty, wanted);
+            self.out.push(Difference { path, before, after, change, text: field.text, because });
         }
     }
 

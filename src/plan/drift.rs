@@ -11,6 +11,7 @@ use crate::model::{Address, desired::Resource};
 
 use super::diff::{self, Difference, Sight};
 use super::resolve;
+use super::tree::is_tree;
 use super::world::{World, identified};
 
 /// References as they are recorded and read: nothing is replaced.
@@ -42,7 +43,7 @@ pub(super) fn with_causes(
             let sight = Recorded(world);
             let schema = &resource.kind.schema;
             let never = |f: &Field| f.sensitive;
-            let yours = diff::diff(schema, spec, &applied.spec, &never, &[], &sight);
+            let yours = diff::diff(schema, spec, &applied.spec, &object.attributes, &never, &[], &sight);
             (yours, outside(world, resource, applied, object))
         }
         _ => (Vec::new(), Vec::new()),
@@ -116,11 +117,14 @@ fn outside(world: &World<'_>, resource: &Resource, applied: &Applied, object: &O
     }
     let sight = Recorded(world);
     let skip = |f: &Field| f.sensitive || resolve::is_unread(f, object) || declared.get(&f.name).is_none();
-    let mut found = diff::diff(schema, &applied.spec, &object.spec, &skip, ignore, &sight);
+    let mut found = diff::diff(schema, &applied.spec, &object.spec, &object.attributes, &skip, ignore, &sight);
+    // Of a free tree, only what is declared.
+    let tree = |d: &Difference| schema.fields.iter().any(|f| is_tree(f) && overlaps(&d.path, &f.name));
+    found.retain(|d| !tree(d) || at_path(declared, &d.path).is_some());
     for difference in &mut found {
         std::mem::swap(&mut difference.before, &mut difference.after);
     }
-    let added = diff::diff(schema, &object.spec, &applied.spec, &skip, ignore, &sight);
+    let added = diff::diff(schema, &object.spec, &applied.spec, &object.attributes, &skip, ignore, &sight);
     for difference in added {
         let new = at_path(&applied.spec, &difference.path).is_none() && at_path(declared, &difference.path).is_some();
         if new && !found.iter().any(|d| overlaps(&d.path, &difference.path)) {

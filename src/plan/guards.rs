@@ -78,6 +78,8 @@ pub(super) fn in_use<'a>(world: &World<'a>, sources: &[Source<'_, 'a>], users: &
         let stays = |user: &&Object| holds_data(user) && !goes(user);
         let named: BTreeSet<String> = data
             .flat_map(|object| users.of(object))
+            // A snapshot needs no volume to be read.
+            .filter(|u| !u.loose)
             .map(|u| u.object)
             .filter(stays)
             .map(|user| user.address().map_or_else(|| user.id.clone(), |a| world.present(a.as_str()).to_owned()))

@@ -29,6 +29,7 @@ mod order;
 mod report;
 mod resolve;
 pub mod rollback;
+mod tree;
 mod world;
 
 #[cfg(test)]

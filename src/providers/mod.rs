@@ -25,6 +25,9 @@ macro_rules! registry {
 }
 
 registry! {
+    aws::backup::plan::BackupPlan,
+    aws::backup::restore_testing_plan::RestoreTestingPlan,
+    aws::backup::vault::BackupVault,
     aws::ec2::egress_gateway::EgressGateway,
     aws::ec2::elastic_ip::ElasticIp,
     aws::ec2::flow_log::FlowLog,
@@ -36,6 +39,7 @@ registry! {
     aws::autoscaling::group::AutoscalingGroup,
     aws::ec2::instance::Instance,
     aws::ec2::launch_template::LaunchTemplate,
+    aws::ec2::snapshot::Snapshot,
     aws::ec2::subnet::Subnet,
     aws::ec2::volume::Volume,
     aws::ec2::vpc::Vpc,
@@ -48,6 +52,7 @@ registry! {
     aws::iam::policy::Policy,
     aws::iam::role::Role,
     aws::iam::user::User,
+    aws::cloudcontrol::cloud_control::CloudControl,
     aws::kms::key::Key,
     aws::cloudwatch::alarm::Alarm,
     aws::cloudwatch::composite_alarm::CompositeAlarm,

@@ -24,6 +24,7 @@ import sys
 import threading
 import time
 from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
 
 os.environ.setdefault("MINISTACK_ACCOUNT_ID", "123456789012")
 os.environ.setdefault("LOG_LEVEL", "CRITICAL")
@@ -145,6 +146,7 @@ def improve():
     describe_certificate = CertBundle.describe
     associate_vpc = Route53Backend.associate_vpc_with_hosted_zone
     update_user = IAMBackend.update_user
+    handle_backup = backup.handle_request
 
     def create_with_tags(self):
         answer = create_dhcp_options(self)
@@ -211,6 +213,27 @@ def improve():
     RDSBackend.describe_option_groups = all_or_one
     RDSBackend.modify_db_subnet_group = modify_and_keep
     RDSBackend.iter_tagged_resources = with_groups
+    async def handle_parts_of_vaults(method, path, headers, body, query):
+        """Keeps a vault's policy, notices and lock with the vault: what was written is lost otherwise."""
+        parts = path.strip("/").split("/")
+        vault = backup._vaults.get(parts[1]) if len(parts) == 3 and parts[0] == "backup-vaults" else None
+        if vault is None or parts[2] not in ("access-policy", "notification-configuration", "vault-lock"):
+            return await handle_backup(method, path, headers, body, query)
+        if method == "GET":
+            if parts[2] not in vault:
+                return await handle_backup(method, path, headers, body, query)
+            return 200, {"Content-Type": "application/json"}, json.dumps(vault[parts[2]]).encode()
+        vault.pop(parts[2], None)
+        if method == "PUT":
+            vault[parts[2]] = json.loads(body)
+        lock = vault.get("vault-lock", {})
+        days = lock.get("ChangeableForDays")
+        vault["LockDate"] = int(time.time()) + days * 86400 if days else None
+        vault["Locked"] = "vault-lock" in vault
+        for bound in ("MinRetentionDays", "MaxRetentionDays"):
+            vault[bound] = lock.get(bound)
+        return 200, {"Content-Type": "application/json"}, b""
+
     DHCPOptions.create_dhcp_options = create_with_tags
     DHCPOptionsSetBackend.associate_dhcp_options = associate_in_place_of_another
     CertBundle.describe = describe_for_lists_too
@@ -229,6 +252,7 @@ def improve():
     IamResponse.list_service_specific_credentials = lambda self: ActionResult({"ServiceSpecificCredentials": []})
     # It can make none; every run looks for them.
     SimpleSystemManagerResponse.list_associations = lambda self: ActionResult({"Associations": []})
+    backup.handle_request = handle_parts_of_vaults
     # Its tags as they are, not as they were when it was made.
     LaunchTemplate.tags = property(lambda self: self.get_tags(), lambda self, tags: None)
 
@@ -362,8 +386,37 @@ counting = threading.Lock()
 accepted = 0
 
 
+# What CloudFormation's registry says of the one type of which the tests make objects; no emulator has the registry.
+TYPE = {
+    "typeName": "AWS::SecretsManager::Secret",
+    "properties": {
+        "Name": {"type": "string"},
+        "Description": {"type": "string"},
+        "SecretString": {"type": "string"},
+        "ReplicaRegions": {"type": "array", "insertionOrder": False, "items": {"type": "object"}},
+        "Tags": {"type": "array", "items": {"properties": {"Key": {}, "Value": {}}}},
+        "Id": {"type": "string"},
+    },
+    "createOnlyProperties": ["/properties/Name"],
+    "readOnlyProperties": ["/properties/Id"],
+    "writeOnlyProperties": ["/properties/SecretString"],
+    "primaryIdentifier": ["/properties/Id"],
+    "tagging": {"taggable": True, "tagOnCreate": True, "tagUpdatable": True, "tagProperty": "/properties/Tags"},
+}
+
+
+def describe_type(environ, start_response):
+    schema = escape(json.dumps(TYPE))
+    result = f"<DescribeTypeResult><Schema>{schema}</Schema></DescribeTypeResult>"
+    text = f"<DescribeTypeResponse>{result}</DescribeTypeResponse>".encode()
+    start_response("200 OK", [("Content-Length", str(len(text))), ("Content-Type", "text/xml")])
+    return [text]
+
+
 def answer(environ, start_response):
     """The emulator that knows the service. What it does not have is answered so that no client asks again and again."""
+    if signed_for(environ) == "cloudformation":
+        return describe_type(environ, start_response)
     try:
         return (other if signed_for(environ) in ELSEWHERE else moto)(environ, start_response)
     except Exception as error:

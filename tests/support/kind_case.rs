@@ -159,6 +159,8 @@ pub const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("record", "alias", "the case of an alias"),
     ("route_table", "gateways", "a unit test: a gateway moves over from another table"),
     ("route_table", "propagating_gateways", "a unit test: propagation is switched on and off"),
+    ("snapshot", "copy_of", "the case of a copy"),
+    ("snapshot", "key", "the case of a copy"),
     ("subnet", "ipv6_cidr", "a unit test: another IPv6 range comes when the old one is gone"),
     ("alarm", "low_samples", "a unit test: a percentile may ignore few values; the emulator forgets it"),
     ("alarm", "metrics", "a unit test: an expression over metrics is written; the emulator forgets it"),

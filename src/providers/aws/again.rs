@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::acm::certificate::Certificate;
 use super::autoscaling::group::AutoscalingGroup;
+use super::backup::plan::BackupPlan;
+use super::cloudcontrol::cloud_control::CloudControl;
 use super::ec2::egress_gateway::EgressGateway;
 use super::ec2::flow_log::FlowLog;
 use super::ec2::instance::Instance;
@@ -28,6 +30,8 @@ use crate::model::kind::Kind;
 /// Kinds whose creating call takes a client token, with that call.
 const BY_TOKEN: &[(&str, &str)] = &[
     ("certificate", "RequestCertificate"),
+    ("backup_plan", "CreateBackupPlan"),
+    ("cloud_control", "CreateResource"),
     ("egress_gateway", "CreateEgressOnlyInternetGateway"),
     ("flow_log", "CreateFlowLogs"),
     ("instance", "RunInstances"),
@@ -49,6 +53,7 @@ const BY_NAME_OR_TAGS: &[(&str, &str)] = &[
     ("database_option_group", "name"),
     ("database_parameter_group", "name"),
     ("database_subnet_group", "name"),
+    ("backup_vault", "name"),
     ("elastic_ip", "tags"),
     ("internet_gateway", "tags"),
     ("key", "tags"),
@@ -68,6 +73,10 @@ const BY_NAME_OR_TAGS: &[(&str, &str)] = &[
     ("metric_filter", "name"),
     ("event_rule", "name"),
     ("detector", "tags"),
+    ("restore_testing_plan", "name"),
+    ("role", "name"),
+    ("security_group", "name"),
+    ("snapshot", "tags"),
     ("subnet", "tags"),
     ("topic", "name"),
     ("target_group", "name"),
@@ -101,16 +110,30 @@ async fn twice<K: AwsKind>(spec: Value) -> (&'static str, Vec<String>) {
         "ssm" => script.refused(operation, "Refused"),
         _ => script.error(operation, "Refused"),
     };
+    let asked = operation_as_asked(operation);
+    let ty = json!({"properties": {"Tags": {}}}).to_string();
+    let ty = format!("<DescribeTypeResult><Schema>{ty}</Schema></DescribeTypeResult>");
+    let script = Script::default().ec2("DescribeImages", image).ec2("DescribeType", &ty).error(asked, "Refused");
     for _ in 0..2 {
         assert_eq!(script.create::<K>(spec.clone()).await.unwrap_err().class, ErrorClass::Invalid);
     }
-    (K::NAME, script.asked(operation))
+    (K::NAME, script.asked(asked))
+}
+
+/// How a request for an operation looks: the name of the operation, or method and path.
+fn operation_as_asked(operation: &str) -> &str {
+    match operation {
+        "CreateBackupPlan" => "PUT /backup/plans",
+        other => other,
+    }
 }
 
 #[tokio::test]
 async fn the_same_request_is_sent_with_the_same_token_so_that_the_service_knows_it_again() {
     let all = [
         twice::<Certificate>(json!({"domain": "www.example.com"})).await,
+        twice::<BackupPlan>(json!({"rules": {"daily": {"vault": {"id": "main"}, "schedule": "rate(1 day)"}}})).await,
+        twice::<CloudControl>(json!({"type": "AWS::SQS::Queue", "properties": {"QueueName": "a"}})).await,
         twice::<EgressGateway>(json!({"vpc": "s/other"})).await,
         twice::<FlowLog>(json!({"vpc": "s/other", "log_group": {"id": "logs"}, "role": {"id": "r"}, "traffic": "all"}))
             .await,
@@ -127,7 +150,9 @@ async fn the_same_request_is_sent_with_the_same_token_so_that_the_service_knows_
     assert_eq!(proven, BY_TOKEN.iter().map(|(kind, _)| *kind).collect::<BTreeSet<_>>());
     for (kind, calls) in all {
         assert_eq!(calls.len(), 2, "{kind}");
-        assert_eq!(calls[0], calls[1], "{kind}: another request under the same token is refused");
+        // Members of JSON have no order.
+        let meaning = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_else(|_| json!(text));
+        assert_eq!(meaning(&calls[0]), meaning(&calls[1]), "{kind}: another request under the same token is refused");
         let sent = ["=token", "\":\"token\"", ">token<"].iter().any(|form| calls[0].contains(form));
         assert!(sent, "{kind}: {}", calls[0]);
     }

@@ -18,6 +18,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::request_id::RequestId;
 use tokio::time::Instant;
 
+use super::cloudcontrol::types::Known;
 use super::error;
 use super::limit::Limits;
 use super::request_ids;
@@ -183,6 +184,7 @@ pub struct Session {
     config: SdkConfig,
     sets: Mutex<BTreeMap<String, Arc<Sets>>>,
     limits: Arc<Limits>,
+    types: Arc<Known>,
     poll: Duration,
 }
 
@@ -226,6 +228,7 @@ impl Session {
             config,
             sets: Mutex::default(),
             limits: Arc::new(Limits::new(settings.unlimited)),
+            types: Arc::default(),
             poll: settings.poll.unwrap_or(Duration::from_secs(2)),
         }
     }
@@ -233,7 +236,7 @@ impl Session {
     /// With a configuration of a test's own.
     #[cfg(test)]
     pub(super) fn scripted(config: SdkConfig, poll: Duration) -> Self {
-        Self { config, sets: Mutex::default(), limits: Arc::default(), poll }
+        Self { config, sets: Mutex::default(), limits: Arc::default(), types: Arc::default(), poll }
     }
 
     /// Credentials, role, endpoint and HTTP client, for clients that are not made for kinds.
@@ -258,6 +261,7 @@ impl Session {
             clients: sets.get(Manner::Plain),
             sets: Arc::clone(sets),
             limits: Arc::clone(&self.limits),
+            types: Arc::clone(&self.types),
             poll: self.poll,
         }
     }
@@ -310,6 +314,8 @@ pub struct Context {
     pub clients: Arc<Clients>,
     sets: Arc<Sets>,
     limits: Arc<Limits>,
+    /// Types of CloudFormation that this run has asked for.
+    pub(super) types: Arc<Known>,
     poll: Duration,
 }
 

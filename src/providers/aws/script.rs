@@ -54,6 +54,14 @@ impl Script {
         self.bytes(operation, status, bytes)
     }
 
+    /// Adds what another script answers to operations that this one has no answer to.
+    pub(crate) fn with(self, other: Self) -> Self {
+        for (operation, answers) in other.answers.lock().unwrap().iter() {
+            self.answers.lock().unwrap().entry(operation.clone()).or_insert_with(|| answers.clone());
+        }
+        self
+    }
+
     /// An operation whose answer is lost: the connection breaks.
     pub(crate) fn lost(self, operation: &str) -> Self {
         self.answer(operation, 0, "")
@@ -124,11 +132,16 @@ impl Script {
 
     /// Updates the object `id` from one spec to another, as the engine does for the fields that differ.
     pub(crate) async fn update<K: AwsKind>(&self, id: &str, from: Value, to: Value) -> Result<Object, ApiError> {
+        self.update_object::<K>(object::<K>(id, from), to).await
+    }
+
+    /// Updates an object as it was read to a spec.
+    pub(crate) async fn update_object<K: AwsKind>(&self, object: Object, to: Value) -> Result<Object, ApiError> {
         let fields = |v: &Value| v.as_object().cloned().unwrap_or_default();
-        let (before, after) = (fields(&from), fields(&to));
+        let (before, after) = (fields(&object.spec), fields(&to));
         let changed: BTreeSet<String> =
             after.iter().filter(|(k, v)| before.get(*k) != Some(v)).map(|(k, _)| k.clone()).collect();
-        let request = UpdateRequest { desired: desired::<K>(to), object: object::<K>(id, from), changed };
+        let request = UpdateRequest { desired: desired::<K>(to), object, changed };
         Typed::<K>::default().update(&self.context(), &request, &Unwatched).await
     }
 

@@ -23,7 +23,7 @@ pub async fn of_service(
     service: &str,
     selection: &Selection<'_>,
 ) -> Result<BTreeMap<String, Tags>, ApiError> {
-    of(cx, &cx.clients.tagging, service, selection).await
+    of(cx, &cx.clients.tagging, Some(service), None, selection).await
 }
 
 /// The same for objects of the whole account, such as `iam:policy`.
@@ -35,20 +35,30 @@ pub async fn of_identities(
     what: &str,
     selection: &Selection<'_>,
 ) -> Result<BTreeMap<String, Tags>, ApiError> {
-    of(cx, &cx.clients.identity_tagging, what, selection).await
+    of(cx, &cx.clients.identity_tagging, Some(what), None, selection).await
+}
+
+/// The same for objects of any service that carry a tag of this name, too.
+///
+/// # Errors
+/// If the index can't be read.
+pub async fn with_key(cx: &Context, key: &str, selection: &Selection<'_>) -> Result<BTreeMap<String, Tags>, ApiError> {
+    of(cx, &cx.clients.tagging, None, Some(key), selection).await
 }
 
 async fn of(
     cx: &Context,
     client: &Client,
-    what: &str,
+    what: Option<&str>,
+    key: Option<&str>,
     selection: &Selection<'_>,
 ) -> Result<BTreeMap<String, Tags>, ApiError> {
     let Some(wanted) = selection.tags() else { return Ok(BTreeMap::new()) };
-    let filters = wanted.iter().map(|(key, value)| TagFilter::builder().key(key).values(value).build()).collect();
+    let filters = wanted.iter().map(|(key, value)| TagFilter::builder().key(key).values(value).build());
+    let filters = filters.chain(key.map(|key| TagFilter::builder().key(key).build())).collect();
     // 100 a page, the most that the API gives.
-    let request =
-        client.get_resources().resource_type_filters(what).set_tag_filters(Some(filters)).resources_per_page(100);
+    let request = client.get_resources().set_tag_filters(Some(filters)).resources_per_page(100);
+    let request = request.set_resource_type_filters(what.map(|what| vec![what.to_owned()]));
     let pages = cx.pages("tag:GetResources", request.into_paginator().send()).await?;
     let mut all = BTreeMap::new();
     for resource in pages.into_iter().flat_map(|p| p.resource_tag_mapping_list.unwrap_or_default()) {

@@ -5,6 +5,9 @@ mod autoscaling_group;
 mod balancing;
 mod calls;
 mod database;
+mod backup;
+mod calls;
+mod cloud_control;
 mod instance;
 mod key;
 mod kill;
@@ -15,6 +18,7 @@ mod network;
 mod reference;
 mod role;
 mod servers;
+mod snapshot;
 mod state;
 mod volume;
 mod watching;
@@ -50,6 +54,9 @@ cases! {
     database_parameter_group: database::parameter_group,
     database_subnet_group: database::subnet_group,
     certificate: naming::certificate,
+    backup_plan: backup::plan,
+    backup_vault: backup::vault,
+    cloud_control: cloud_control::case,
     egress_gateway: network::egress_gateway,
     elastic_ip: network::elastic_ip,
     flow_log: network::flow_log,
@@ -70,6 +77,7 @@ cases! {
     route_table: network::route_table,
     security_group: network::security_group,
     session_preferences: servers::session_preferences,
+    snapshot: snapshot::case,
     subnet: network::subnet,
     topic: watching::topic,
     event_rule: watching::event_rule,
@@ -91,6 +99,7 @@ const SCRIPTED: &[(&str, &str)] = &[
     ("association", "src/providers/aws/ssm/association_tests.rs"),
     ("patch_baseline", "src/providers/aws/ssm/patch_baseline_tests.rs"),
 ];
+const SCRIPTED: &[(&str, &str)] = &[("restore_testing_plan", "src/providers/aws/backup/restore_testing_plan/tests.rs")];
 
 #[test]
 fn every_kind_has_a_case() {

@@ -126,7 +126,7 @@ pub struct CpuOptions {
 }
 
 /// `true`, as a default.
-pub(super) fn yes() -> bool {
+pub(in crate::providers::aws) fn yes() -> bool {
     true
 }
 

@@ -1,176 +1,473 @@
-//! EBS snapshots: the recovery points of a volume.
+//! `snapshot`: a copy of a disk at one moment, that volumes can be made from; or a copy of such a copy, also from
+//! another region.
 //!
-//! Any complete snapshot of the account counts, whoever made it. Those made here carry the volume's project and
-//! environment, and its address as `saiken:source`: without an address of their own, they are never taken for objects of
-//! the environment, and stay when it is taken down. A snapshot is encrypted as its volume is. CreateSnapshot takes no
-//! client token: an unfinished snapshot is waited for instead of making a second one.
+//! Holds data. It is of the past: nothing but its tier and its tags can change, everything else makes a new snapshot
+//! necessary. That goes for its volume too: where that is replaced and the snapshot is to stay, `lifecycle.ignore:
+//! [volume]` says so. It is never shared with other accounts here. A copy is always encrypted; a snapshot of a volume
+//! is as its volume is. Of which snapshot one is a copy the API does not tell: that is compared by the fingerprint in
+//! the tags.
+//!
+//! Neither creating call takes a client token: an object whose answer is lost is found by its tags. The service keeps
+//! moving a snapshot between tiers for up to three days: it counts as being where it goes to. One read of it tells all
+//! snapshots' tiers. The recovery points that are made before a volume goes ([`super::volume_points`]) carry no
+//! address, and are not among these.
 //! API: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSnapshot.html>
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use aws_sdk_ec2::types::{Filter, ResourceType, Snapshot, SnapshotState};
+use async_trait::async_trait;
+use aws_sdk_ec2::types::{
+    Filter, ResourceType, Snapshot as ApiSnapshot, SnapshotState, SnapshotTierStatus, StorageTier as ApiTier,
+    TargetStorageTier, TieringOperationStatus as Moving,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::tag_specification;
-use crate::model::cloud::{ApiError, ErrorClass, RecoveryPoint, Watch};
-use crate::model::observed::Object;
-use crate::model::ownership::{self, SOURCE};
+use super::server::{from_gib, key_arn};
+use super::volume::Volume;
+use super::volume_points::complete;
+use super::{attributes, filters, from_tags, retag, tag_specification};
+use crate::model::cloud::{ApiError, ErrorClass, Watch};
+use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Recovery, Replacement, Scope};
+use crate::model::observed::{Object, Status};
+use crate::model::ownership;
+use crate::model::preflight::View;
+use crate::model::types::Ref;
 use crate::providers::aws::client::{Context, Look};
-use crate::providers::aws::kind::Tags;
+use crate::providers::aws::kind::{
+    AwsKind, Create, Delete, Found, Read, SEEN_WITHIN, Selection, Tags, Update, create_once,
+};
+use crate::providers::aws::kms::key::Key;
+use crate::providers::aws::preflight::kind::{Checked, Needs, Quota, Use};
+use crate::providers::aws::words::words;
 
-/// Longest wait for a snapshot: the first one of a volume copies all of it.
-const LIMIT: Duration = Duration::from_secs(6 * 60 * 60);
+/// Values that a filter takes
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSnapshotTierStatus.html>).
+const VALUES: usize = 200;
 
-/// The snapshots of a volume that are complete or on their way.
-pub(super) async fn of_volume(cx: &Context, volume: &str) -> Result<Vec<RecoveryPoint>, ApiError> {
-    let filter = Filter::builder().name("volume-id").values(volume).build();
-    let request = cx.ec2().describe_snapshots().owner_ids("self").filters(filter).max_results(1000);
-    let pages = cx.pages("ec2:DescribeSnapshots", request.into_paginator().send()).await?;
-    let now = jiff::Timestamp::now().as_second();
-    Ok(pages.iter().flat_map(|p| p.snapshots()).filter_map(|s| point(s, now)).collect())
+/// The kind `snapshot`.
+pub struct Snapshot;
+
+/// A copy of a disk at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// The volume whose data it holds; this or `copy_of` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-change" = "replace"))]
+    pub volume: Option<Ref<Volume>>,
+    /// The snapshot that it is a copy of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-change" = "replace", "x-fingerprint" = true))]
+    pub copy_of: Option<CopyOf>,
+    /// Key that encrypts a copy (by ARN, if it is not owned); the account's default key if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-change" = "replace"))]
+    pub key: Option<Ref<Key>>,
+    /// What it is for; 255 characters at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255), extend("x-change" = "replace"))]
+    pub description: Option<String>,
+    /// What it costs, and how soon it can be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-deep" = true))]
+    pub tier: Option<Tier>,
+    /// Tags.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<BTreeMap<String, String>>,
 }
 
-/// A snapshot as a recovery point at a time in Unix seconds; none if it can't become one.
-fn point(snapshot: &Snapshot, now: i64) -> Option<RecoveryPoint> {
-    let complete = match snapshot.state() {
-        Some(SnapshotState::Completed) => true,
-        Some(SnapshotState::Pending) => false,
-        _ => return None,
-    };
-    let age = u64::try_from(now - snapshot.start_time()?.secs()).unwrap_or(0);
-    Some(RecoveryPoint { id: snapshot.snapshot_id()?.to_owned(), age, complete })
+/// Another snapshot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CopyOf {
+    /// Region that it is in; this one if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Its id, `snap-…`; that of a resource is written `"{{ name.id }}"`.
+    pub id: String,
 }
 
-/// Makes a snapshot of a volume, or takes the unfinished one, and waits until it is complete.
-pub(super) async fn make(
-    cx: &Context,
-    object: &Object,
-    unfinished: Option<&str>,
-    watch: &dyn Watch,
-) -> Result<RecoveryPoint, ApiError> {
-    let id = match unfinished {
-        Some(id) => id.to_owned(),
-        None => {
-            let request = cx
-                .ec2()
-                .create_snapshot()
-                .volume_id(&object.id)
-                .description(format!("saiken: before {} goes", object.id))
-                .tag_specifications(tag_specification(ResourceType::Snapshot, &tags(object)));
-            let made = cx.call("ec2:CreateSnapshot", request.send()).await?;
-            made.snapshot_id().unwrap_or_default().to_owned()
+words! {
+    /// What a snapshot costs, and how soon it can be used.
+    Tier {
+        /// Volumes can be made from it at once.
+        Standard = "standard",
+        /// Cheap, for 90 days at least, and whole rather than what changed; it takes up to three days to get there and
+        /// back.
+        Archive = "archive",
+    }
+}
+
+impl Kind for Snapshot {
+    const NAME: &'static str = "snapshot";
+    type Spec = Spec;
+
+    fn facts() -> Facts {
+        Facts {
+            title: "copy of a disk",
+            service: "ec2",
+            reference: "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSnapshot.html",
+            scope: Scope::Regional,
+            data: Some(Recovery::Nothing(
+                "It is the copy. A retention rule of the recycle bin, if there is one, keeps it for a while: copy it \
+                 before if it is still needed",
+            )),
+            replacement: Replacement::CreateFirst,
+            serves: false,
+            attributes: const {
+                &[Attribute::stable("id", "Id, snap-…"), Attribute::stable("size", "Size of its volume, such as 20GiB")]
+            },
+            permissions: Permissions {
+                read: &["ec2:DescribeSnapshots", "ec2:DescribeSnapshotTierStatus"],
+                create: &["ec2:CreateSnapshot", "ec2:CopySnapshot", "ec2:CreateTags", "ec2:ModifySnapshotTier"],
+                update: &["ec2:ModifySnapshotTier", "ec2:RestoreSnapshotTier", "ec2:CreateTags", "ec2:DeleteTags"],
+                delete: &["ec2:DeleteSnapshot"],
+            },
+            name_limit: 0,
+            creation_seconds: 120,
+            deletion_seconds: 5,
+            quota: 100_000,
+            zone_field: None,
+            // A snapshot outlives its volume.
+            loose_refs: &["volume"],
         }
-    };
-    let complete = cx
-        .wait(watch, &format!("snapshot {id} of {} to be complete", object.id), LIMIT, || async {
-            let request = cx.ec2().describe_snapshots().snapshot_ids(&id);
-            let answer = match cx.call("ec2:DescribeSnapshots", request.send()).await {
-                // Right after it was made, it may not be seen yet.
-                Err(e) if e.class == ErrorClass::NotFound => return Ok(Look::not(None)),
-                other => other?,
-            };
-            let Some(snapshot) = answer.snapshots().first() else { return Ok(Look::not(None)) };
-            if snapshot.state() == Some(&SnapshotState::Error) {
-                let why = snapshot.state_message().unwrap_or("its key may not be usable");
-                let message = format!("snapshot {id} of {} failed: {why}", object.id);
-                return Err(ApiError::new("ec2:CreateSnapshot", ErrorClass::Other, message));
+    }
+
+    fn validate(spec: &Spec, problems: &mut Problems) {
+        match (&spec.volume, &spec.copy_of) {
+            (None, None) => problems.add("volume", "it is a snapshot of nothing", "give `volume`, or `copy_of`"),
+            (Some(_), Some(_)) => {
+                problems.add("copy_of", "a snapshot is of a volume or of another snapshot", "leave one of the two out");
             }
-            let complete = point(snapshot, jiff::Timestamp::now().as_second()).filter(|p| p.complete);
-            Ok(complete.map_or_else(|| Look::not(snapshot.state().map(SnapshotState::as_str)), Look::Done))
-        })
-        .await?;
-    Ok(complete)
+            (Some(_), None) if spec.key.is_some() => {
+                let message = "a snapshot of a volume is encrypted as its volume is";
+                problems.add("key", message, "leave it out, or copy a snapshot with another key");
+            }
+            (Some(_), None) | (None, Some(_)) => {}
+        }
+    }
 }
 
-/// Whose data it holds.
-fn tags(object: &Object) -> Tags {
-    let Some(owner) = &object.owner else { return Tags::new() };
-    Tags::from([
-        ("Name".to_owned(), format!("{} {}", owner.environment, owner.address)),
-        (ownership::PROJECT.to_owned(), owner.project.clone()),
-        (ownership::ENVIRONMENT.to_owned(), owner.environment.clone()),
-        (SOURCE.to_owned(), owner.address.to_string()),
-    ])
+/// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-resource-quotas.html>
+static SNAPSHOTS: Quota = Quota::new("ebs", "L-309BACF6", "Snapshots per Region");
+
+#[async_trait]
+impl Checked for Snapshot {
+    fn needs() -> Needs {
+        Needs {
+            resource: "snapshot/*",
+            only_for: &[
+                ("ec2:CreateSnapshot", &["volume"]),
+                ("ec2:CopySnapshot", &["copy_of"]),
+                ("ec2:ModifySnapshotTier", &["tier"]),
+                ("ec2:RestoreSnapshotTier", &["tier"]),
+            ],
+        }
+    }
+
+    fn uses(_: &View<'_>) -> Vec<Use> {
+        vec![Use::one(&SNAPSHOTS)]
+    }
+}
+
+#[async_trait]
+impl AwsKind for Snapshot {
+    async fn read(cx: &Context, read: &Read<'_>) -> Result<Vec<Found<Spec>>, ApiError> {
+        let mut filters = filters(&read.selection, "snapshot-id");
+        if matches!(read.selection, Selection::Owned { .. }) {
+            // Recovery points carry project and environment too, but no address.
+            filters.push(Filter::builder().name("tag-key").values(ownership::ADDRESS).build());
+        }
+        let request = cx.ec2().describe_snapshots().owner_ids("self").set_filters(Some(filters)).max_results(1000);
+        let pages = cx.pages("ec2:DescribeSnapshots", request.into_paginator().send()).await?;
+        let there =
+            |s: &&ApiSnapshot| !matches!(s.state(), Some(SnapshotState::Recoverable | SnapshotState::Recovering));
+        let mut all: Vec<Found<Spec>> = pages.iter().flat_map(|p| p.snapshots()).filter(there).map(found).collect();
+        tiers(cx, read, &mut all).await?;
+        Ok(all)
+    }
+
+    async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
+        let spec = want.spec;
+        let once = cx.once();
+        let tags = tag_specification(ResourceType::Snapshot, want.tags);
+        let of = match (&spec.copy_of, &spec.volume) {
+            (Some(copy), _) => copy.id.clone(),
+            (None, Some(volume)) => want.id(volume)?,
+            (None, None) => return Err(ApiError::new("ec2:CreateSnapshot", ErrorClass::Invalid, "of nothing")),
+        };
+        let key = key_arn(want, spec.key.as_ref())?;
+        let call = async {
+            let made = match &spec.copy_of {
+                Some(copy) => {
+                    let request = once
+                        .ec2()
+                        .copy_snapshot()
+                        .source_region(copy.region.as_ref().unwrap_or(&cx.region))
+                        .source_snapshot_id(&copy.id)
+                        .encrypted(true)
+                        .set_kms_key_id(key)
+                        .set_description(spec.description.clone())
+                        .tag_specifications(tags);
+                    once.call("ec2:CopySnapshot", request.send()).await?.snapshot_id
+                }
+                None => {
+                    let request = once.ec2().create_snapshot().volume_id(&of);
+                    let request = request.set_description(spec.description.clone()).tag_specifications(tags);
+                    once.call("ec2:CreateSnapshot", request.send()).await?.snapshot_id
+                }
+            };
+            Ok(made.unwrap_or_default())
+        };
+        let id = create_once::<Self>(cx, want, None, call).await?;
+        complete(cx, &id, &of, want.watch).await?;
+        if spec.tier == Some(Tier::Archive) {
+            move_to(cx, &id, Tier::Archive, want.watch).await?;
+        }
+        Ok(id)
+    }
+
+    async fn update(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError> {
+        match update.want.spec.tier.filter(|_| update.changed("tier")) {
+            Some(tier) => move_to(cx, update.id, tier, update.want.watch).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn delete(cx: &Context, delete: &Delete<'_, Spec>) -> Result<(), ApiError> {
+        cx.call("ec2:DeleteSnapshot", cx.ec2().delete_snapshot().snapshot_id(delete.id).send()).await.map(drop)
+    }
+
+    async fn retag(cx: &Context, object: &Object, set: &Tags, remove: &[String]) -> Result<(), ApiError> {
+        retag(cx, object, set, remove).await
+    }
+}
+
+fn found(snapshot: &ApiSnapshot) -> Found<Spec> {
+    let id = snapshot.snapshot_id().unwrap_or_default().to_owned();
+    let size = from_gib(snapshot.volume_size());
+    Found {
+        identifiers: Vec::new(),
+        attributes: attributes([("id", json!(id)), ("size", json!(size))]),
+        spec: Spec {
+            volume: snapshot.volume_id().map(Ref::id),
+            copy_of: None,
+            key: snapshot.kms_key_id().map(Ref::id),
+            description: Some(snapshot.description().unwrap_or_default().to_owned()),
+            tier: None,
+            tags: None,
+        },
+        status: match snapshot.state() {
+            Some(SnapshotState::Pending) => Status::Pending("pending".to_owned()),
+            Some(SnapshotState::Error) => {
+                Status::Failed(snapshot.state_message().unwrap_or("its key may not be usable").to_owned())
+            }
+            _ => Status::Ready,
+        },
+        tags: from_tags(snapshot.tags()),
+        unread: vec!["copy_of"],
+        id,
+    }
+}
+
+/// Fills in where snapshots are kept, of those of which it is wanted.
+async fn tiers(cx: &Context, read: &Read<'_>, all: &mut [Found<Spec>]) -> Result<(), ApiError> {
+    let wanted: Vec<String> = all.iter().filter(|f| read.wants("tier", &f.tags)).map(|f| f.id.clone()).collect();
+    let mut known = BTreeMap::new();
+    for ids in wanted.chunks(VALUES) {
+        for status in statuses(cx, ids).await? {
+            known.insert(status.snapshot_id().unwrap_or_default().to_owned(), tier_of(&status));
+        }
+    }
+    for found in all {
+        match known.get(&found.id) {
+            Some(tier) => found.spec.tier = *tier,
+            None => found.unread.push("tier"),
+        }
+    }
+    Ok(())
+}
+
+async fn statuses(cx: &Context, ids: &[String]) -> Result<Vec<SnapshotTierStatus>, ApiError> {
+    let filter = Filter::builder().name("snapshot-id").set_values(Some(ids.to_vec())).build();
+    let request = cx.ec2().describe_snapshot_tier_status().filters(filter);
+    let pages = cx.pages("ec2:DescribeSnapshotTierStatus", request.into_paginator().send()).await?;
+    Ok(pages.into_iter().flat_map(|p| p.snapshot_tier_statuses.unwrap_or_default()).collect())
+}
+
+/// The tier that a snapshot is in, or on its way to.
+fn tier_of(status: &SnapshotTierStatus) -> Option<Tier> {
+    match status.last_tiering_operation_status() {
+        Some(Moving::ArchivalInProgress) => Some(Tier::Archive),
+        Some(Moving::PermanentRestoreInProgress) => Some(Tier::Standard),
+        _ => status.storage_tier().and_then(|tier| Tier::from_api(tier.as_str())),
+    }
+}
+
+/// Begins to move a snapshot to a tier, and waits until the service says that it does.
+async fn move_to(cx: &Context, id: &str, tier: Tier, watch: &dyn Watch) -> Result<(), ApiError> {
+    match tier {
+        Tier::Archive => {
+            let request = cx.ec2().modify_snapshot_tier().snapshot_id(id).storage_tier(TargetStorageTier::Archive);
+            cx.call("ec2:ModifySnapshotTier", request.send()).await.map(drop)?;
+        }
+        Tier::Standard => {
+            let request = cx.ec2().restore_snapshot_tier().snapshot_id(id).permanent_restore(true);
+            cx.call("ec2:RestoreSnapshotTier", request.send()).await.map(drop)?;
+        }
+    }
+    let ids = [id.to_owned()];
+    let what = format!("{id} to be on its way to the {} tier", tier.api());
+    cx.wait(watch, &what, SEEN_WITHIN, || async {
+        let status = statuses(cx, &ids).await?.into_iter().next();
+        let failed = status.as_ref().and_then(|s| s.last_tiering_operation_status());
+        if let Some(Moving::ArchivalFailed | Moving::PermanentRestoreFailed) = failed {
+            let why =
+                status.as_ref().and_then(|s| s.last_tiering_operation_status_detail()).unwrap_or("no reason given");
+            return Err(ApiError::new(
+                "ec2:ModifySnapshotTier",
+                ErrorClass::Other,
+                format!("{id} was not moved: {why}"),
+            ));
+        }
+        let there = status.as_ref().and_then(tier_of) == Some(tier);
+        Ok(Look::when(there, status.as_ref().and_then(|s| s.storage_tier()).map(ApiTier::as_str)))
+    })
+    .await
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::Value;
 
     use super::*;
-    use crate::model::cloud::{SaveRequest, Unwatched};
-    use crate::providers::aws::ec2::volume::Volume;
-    use crate::providers::aws::kind::{Handler, Typed};
-    use crate::providers::aws::script::{Script, object};
+    use crate::providers::aws::script::Script;
 
-    fn snapshots(items: &[(&str, &str, &str)]) -> String {
-        let items: String = items
-            .iter()
-            .map(|(id, state, start)| {
-                format!(
-                    "<item><snapshotId>{id}</snapshotId><volumeId>vol-1</volumeId><status>{state}</status><startTime>{start}</startTime></item>"
-                )
-            })
-            .collect();
-        format!("<snapshotSet>{items}</snapshotSet>")
+    fn problems(spec: Value) -> Vec<String> {
+        let mut problems = Problems::default();
+        Snapshot::validate(&serde_json::from_value(spec).unwrap(), &mut problems);
+        problems.0.into_iter().map(|p| p.path).collect()
     }
 
-    fn volume() -> Object {
-        object::<Volume>("vol-1", json!({"zone": "ap-northeast-1a", "encrypted": true}))
+    fn tags() -> String {
+        let tags = [("project", "p"), ("environment", "e"), ("address", "s/it"), ("generation", "1")];
+        let items = tags.map(|(k, v)| format!("<item><key>saiken:{k}</key><value>{v}</value></item>"));
+        format!("<tagSet>{}</tagSet>", items.join(""))
     }
 
-    async fn save(script: &Script, unfinished: Option<&str>) -> Result<RecoveryPoint, ApiError> {
-        let request = SaveRequest { object: volume(), unfinished: unfinished.map(str::to_owned) };
-        Typed::<Volume>::default().save(&script.context(), &request, &Unwatched).await
+    fn snapshot(state: &str) -> String {
+        format!(
+            "<snapshotSet><item><snapshotId>snap-1</snapshotId><volumeId>vol-1</volumeId><status>{state}</status>\
+             <startTime>2026-01-01T00:00:00.000Z</startTime><volumeSize>20</volumeSize><description>夜間</description>\
+             <encrypted>true</encrypted><kmsKeyId>arn:key</kmsKeyId>{}</item></snapshotSet>",
+            tags()
+        )
+    }
+
+    fn tier(tier: &str, moving: &str) -> String {
+        let moving = if moving.is_empty() {
+            String::new()
+        } else {
+            format!("<lastTieringOperationStatus>{moving}</lastTieringOperationStatus>")
+        };
+        format!(
+            "<snapshotTierStatusSet><item><snapshotId>snap-1</snapshotId><storageTier>{tier}</storageTier>{moving}</item>\
+             </snapshotTierStatusSet>"
+        )
+    }
+
+    fn script() -> Script {
+        Script::default()
+            .ec2("DescribeSnapshots", &snapshot("completed"))
+            .ec2("DescribeSnapshotTierStatus", &tier("standard", ""))
+            .ec2("CreateSnapshot", "<snapshotId>snap-1</snapshotId>")
+            .ec2("CopySnapshot", "<snapshotId>snap-1</snapshotId>")
+    }
+
+    #[test]
+    fn a_snapshot_is_of_a_volume_or_of_another_one() {
+        assert_eq!(problems(json!({})), ["volume"]);
+        assert_eq!(problems(json!({"volume": "s/v", "copy_of": {"id": "snap-1"}})), ["copy_of"]);
+        assert_eq!(problems(json!({"volume": "s/v", "key": "s/k"})), ["key"]);
+        assert!(problems(json!({"copy_of": {"id": "snap-1"}, "key": "s/k"})).is_empty());
     }
 
     #[tokio::test]
-    async fn all_pages_of_snapshots_are_read_and_failed_ones_are_no_recovery_points() {
-        let first = snapshots(&[
-            ("snap-1", "completed", "2026-01-01T00:00:00.000Z"),
-            ("snap-2", "error", "2026-01-02T00:00:00.000Z"),
-        ]);
-        let second = snapshots(&[("snap-3", "pending", "2026-01-03T00:00:00.000Z")]);
+    async fn a_copy_from_another_region_is_encrypted_and_waited_for() {
         let script = Script::default()
-            .ec2("DescribeSnapshots", &format!("{first}<nextToken>more</nextToken>"))
-            .ec2("DescribeSnapshots", &second);
-        let points = Typed::<Volume>::default().recovery_points(&script.context(), &volume()).await.unwrap();
-        let told: Vec<(&str, bool)> = points.iter().map(|p| (p.id.as_str(), p.complete)).collect();
-        assert_eq!(told, [("snap-1", true), ("snap-3", false)]);
-        assert!(points[0].age > points[1].age);
-        let asked = script.asked("DescribeSnapshots");
-        assert!(asked[0].contains("Owner.1=self") && asked[0].contains("Filter.1.Value.1=vol-1"), "{asked:?}");
+            .ec2("DescribeSnapshots", &snapshot("pending"))
+            .ec2("DescribeSnapshots", &snapshot("completed"))
+            .with(script());
+        let copy = json!({"region": "ap-northeast-3", "id": "snap-9"});
+        let spec = json!({"copy_of": copy, "key": {"id": "arn:key"}, "description": "夜間"});
+        let object = script.create::<Snapshot>(spec.clone()).await.unwrap();
+        for field in ["key", "description"] {
+            assert_eq!(object.spec[field], spec[field], "{field}");
+        }
+        assert_eq!(object.spec["tier"], "standard");
+        assert_eq!(object.unread, ["copy_of"], "the service does not tell it");
+        let asked = script.asked("CopySnapshot").join("");
+        for part in [
+            "SourceRegion=ap-northeast-3",
+            "SourceSnapshotId=snap-9",
+            "Encrypted=true",
+            "KmsKeyId=arn",
+            "saiken%3Aaddress",
+        ] {
+            assert!(asked.contains(part), "{part}: {asked}");
+        }
+        assert!(script.asked("CreateSnapshot").is_empty());
+        // Without a region it is one of this region, and encrypted nevertheless.
+        let near = self::script();
+        near.create::<Snapshot>(json!({"copy_of": {"id": "snap-9"}})).await.unwrap();
+        let asked = near.asked("CopySnapshot").join("");
+        assert!(asked.contains("SourceRegion=ap-northeast-1") && asked.contains("Encrypted=true"), "{asked}");
     }
 
     #[tokio::test]
-    async fn a_snapshot_is_made_with_the_source_s_owner_and_waited_for() {
-        let script = Script::default()
-            .ec2("CreateSnapshot", "<snapshotId>snap-9</snapshotId>")
-            .ec2("DescribeSnapshots", &snapshots(&[("snap-9", "pending", "2026-01-01T00:00:00.000Z")]))
-            .ec2("DescribeSnapshots", &snapshots(&[("snap-9", "completed", "2026-01-01T00:00:00.000Z")]));
-        assert_eq!(save(&script, None).await.unwrap().id, "snap-9");
-        let body = &script.asked("CreateSnapshot")[0];
+    async fn a_snapshot_whose_creating_call_was_not_answered_is_found_by_its_tags() {
+        for (operation, spec) in
+            [("CreateSnapshot", json!({"volume": "s/other"})), ("CopySnapshot", json!({"copy_of": {"id": "snap-9"}}))]
+        {
+            let script = Script::default().lost(operation).with(script());
+            assert_eq!(script.create::<Snapshot>(spec).await.unwrap().id, "snap-1");
+            assert_eq!(script.asked(operation).len(), 1, "it is not made again");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_on_its_way_to_a_tier_counts_as_there() {
+        let read = |tier: String| async move {
+            let script = Script::default().ec2("DescribeSnapshotTierStatus", &tier).with(script());
+            script.read::<Snapshot>().await.unwrap().remove(0).spec["tier"].clone()
+        };
+        assert_eq!(read(tier("standard", "archival-in-progress")).await, "archive");
+        assert_eq!(read(tier("standard", "archival-failed")).await, "standard");
+        assert_eq!(read(tier("archive", "archival-completed")).await, "archive");
+        assert_eq!(read(tier("archive", "permanent-restore-in-progress")).await, "standard");
+        assert_eq!(read(tier("archive", "temporary-restore-completed")).await, "archive");
+        let of = |tier: &str| json!({"volume": {"id": "vol-1"}, "tier": tier});
+        let failed = Script::default()
+            .ec2("ModifySnapshotTier", "<snapshotId>snap-1</snapshotId>")
+            .ec2("DescribeSnapshotTierStatus", &tier("standard", "archival-failed"))
+            .with(script());
+        let error = failed.update::<Snapshot>("snap-1", of("standard"), of("archive")).await.unwrap_err();
+        assert!(error.message.contains("snap-1 was not moved"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn recovery_points_are_not_read_and_what_is_in_the_recycle_bin_is_gone() {
+        let script = Script::default().ec2("DescribeSnapshots", &snapshot("recoverable"));
+        assert!(script.read::<Snapshot>().await.unwrap().is_empty());
+        let asked = script.asked("DescribeSnapshots").join("");
         assert!(
-            body.contains("VolumeId=vol-1") && body.contains("saiken%3Asource") && body.contains("saiken%3Aproject"),
-            "{body}"
+            asked.contains("tag-key") && asked.contains("saiken%3Aaddress") && asked.contains("Owner.1=self"),
+            "{asked}"
         );
-        assert!(!body.contains("saiken%3Aaddress"), "it would be taken for an object: {body}");
-        assert_eq!(script.operations(), ["CreateSnapshot", "DescribeSnapshots", "DescribeSnapshots"]);
-    }
-
-    #[tokio::test]
-    async fn an_unfinished_snapshot_is_waited_for_and_none_is_made_beside_it() {
-        let done = snapshots(&[("snap-8", "completed", "2026-01-01T00:00:00.000Z")]);
-        let script = Script::default().ec2("DescribeSnapshots", &done);
-        assert_eq!(save(&script, Some("snap-8")).await.unwrap().id, "snap-8");
-        assert_eq!(script.operations(), ["DescribeSnapshots"]);
-    }
-
-    #[tokio::test]
-    async fn a_snapshot_that_fails_is_an_error() {
-        let script = Script::default()
-            .ec2("CreateSnapshot", "<snapshotId>snap-9</snapshotId>")
-            .ec2("DescribeSnapshots", &snapshots(&[("snap-9", "error", "2026-01-01T00:00:00.000Z")]));
-        let error = save(&script, None).await.unwrap_err();
-        assert!(error.message.contains("snap-9 of vol-1 failed"), "{error}");
+        let failed = Script::default().ec2("DescribeSnapshots", &snapshot("error")).with(self::script());
+        let found = failed.read::<Snapshot>().await.unwrap().remove(0);
+        assert!(matches!(found.status, Status::Failed(_)), "{:?}", found.status);
     }
 }

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use super::instance::Instance;
 use super::server::{VolumeType, check_key, check_performance, from_gib, gib, key_arn, yes};
-use super::{attributes, filters, from_tags, retag, snapshot, tag_specification};
+use super::{attributes, filters, from_tags, retag, tag_specification, volume_points};
 use crate::model::cloud::{ApiError, ErrorClass, RecoveryPoint, Watch};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Recovery, Replacement, Scope};
 use crate::model::observed::{Object, Status};
@@ -68,7 +68,7 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-change" = "replace"))]
     pub key: Option<Ref<Key>>,
-    /// Id of a snapshot that it is made from.
+    /// Id of a snapshot that it is made from; that of a resource is written `"{{ name.id }}"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-change" = "replace"))]
     pub from_snapshot: Option<String>,
@@ -237,7 +237,7 @@ impl AwsKind for Volume {
     }
 
     async fn recovery_points(cx: &Context, object: &Object) -> Result<Vec<RecoveryPoint>, ApiError> {
-        snapshot::of_volume(cx, &object.id).await
+        volume_points::of_volume(cx, &object.id).await
     }
 
     async fn save(
@@ -246,7 +246,7 @@ impl AwsKind for Volume {
         unfinished: Option<&str>,
         watch: &dyn Watch,
     ) -> Result<RecoveryPoint, ApiError> {
-        snapshot::make(cx, object, unfinished, watch).await
+        volume_points::make(cx, object, unfinished, watch).await
     }
 
     async fn retag(cx: &Context, object: &Object, set: &Tags, remove: &[String]) -> Result<(), ApiError> {
