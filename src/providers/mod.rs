@@ -45,4 +45,8 @@ registry! {
     aws::iam::user::User,
     aws::kms::key::Key,
     aws::logs::log_group::LogGroup,
+    aws::s3::bucket::Bucket,
+    aws::secretsmanager::secret::Secret,
+    aws::ssm::parameter::Parameter,
+    aws::cloudtrail::trail::Trail,
 }

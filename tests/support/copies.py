@@ -25,6 +25,8 @@ import threading
 import time
 from urllib.parse import parse_qs
 
+import xmltodict
+
 os.environ.setdefault("MINISTACK_ACCOUNT_ID", "123456789012")
 os.environ.setdefault("LOG_LEVEL", "CRITICAL")
 
@@ -32,11 +34,14 @@ import ministack.app
 from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict
 from ministack.services import backup, cloudcontrol, cloudwatch
 from moto.core.base_backend import BackendDict
+from moto.cloudtrail.models import Trail
+from moto.core.serialize import S3Serializer
 from moto.ec2.models.dhcp_options import DHCPOptionsSetBackend
 from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.models.vpcs import VPCBackend
 from moto.ec2.responses.dhcp_options import DHCPOptions
+from moto.s3.responses import S3Response
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
@@ -47,6 +52,20 @@ listener = None
 ELSEWHERE = {"backup", "cloudcontrolapi", "monitoring"}
 # What services call the token that makes a creating call idempotent.
 TOKENS = ("ClientToken", "ClientRequestToken", "clientToken", "CreatorRequestId", "IdempotencyToken")
+# What answers of S3 are called where the emulator's model does not know it; a strict client takes no other name.
+ROOTS = {
+    "DeleteObjectsResponse": "DeleteResult",
+    "GetBucketAccelerateConfigurationResponse": "AccelerateConfiguration",
+    "GetBucketCorsResponse": "CORSConfiguration",
+    "GetBucketLifecycleConfigurationResponse": "LifecycleConfiguration",
+    "GetBucketLoggingResponse": "BucketLoggingStatus",
+    "GetBucketNotificationConfigurationResponse": "NotificationConfiguration",
+    "GetBucketNotificationResponse": "NotificationConfiguration",
+    "GetBucketTaggingResponse": "Tagging",
+    "GetBucketVersioningResponse": "VersioningConfiguration",
+    "ListBucketsResponse": "ListAllMyBucketsResult",
+    "ListObjectVersionsResponse": "ListVersionsResult",
+}
 # What these keep of the past: no objects.
 PASSING = {"_alarm_history", "_composite_triggers", "_jobs", "_metrics", "_requests"}
 
@@ -100,6 +119,8 @@ def improve():
     associate_dhcp_options = DHCPOptionsSetBackend.associate_dhcp_options
     delete_nat_gateway = NatGatewayBackend.delete_nat_gateway
     delete_vpc = VPCBackend.delete_vpc
+    put_bucket = S3Response._bucket_response_put
+    serialize_body = S3Serializer._serialize_body
 
     def create_with_tags(self):
         answer = create_dhcp_options(self)
@@ -122,10 +143,21 @@ def improve():
                 self.disassociate_address(association_id=address.association_id)
         return gateway
 
+    def create_bucket_with_tags(self, request, bucket_name, querystring):
+        answer = put_bucket(self, request, bucket_name, querystring)
+        if not querystring and b"<Tags>" in self.body:
+            tags = xmltodict.parse(self.body, force_list=("Tag",))["CreateBucketConfiguration"]["Tags"]["Tag"]
+            self.backend.put_bucket_tagging(bucket_name, {t["Key"]: t["Value"] or "" for t in tags})
+        return answer
+
     DHCPOptions.create_dhcp_options = create_with_tags
+    S3Response._bucket_response_put = create_bucket_with_tags
+    S3Serializer._serialize_body = lambda self, body: serialize_body(self, {ROOTS.get(k, k): v for k, v in body.items()})
     DHCPOptionsSetBackend.associate_dhcp_options = associate_in_place_of_another
     NatGatewayBackend.delete_nat_gateway = delete_and_release
     VPCBackend.delete_vpc = delete_without_options
+    # What is written stands in place of what was there, and not beside it.
+    Trail.put_insight_selectors = lambda self, insight_selectors: setattr(self, "insight_selectors", insight_selectors)
     # Its tags as they are, not as they were when it was made.
     LaunchTemplate.tags = property(lambda self: self.get_tags(), lambda self, tags: None)
 
@@ -137,8 +169,13 @@ accepted = 0
 
 
 def answer(environ, start_response):
-    """The emulator that knows the service."""
-    return (other if signed_for(environ) in ELSEWHERE else moto)(environ, start_response)
+    """The emulator that knows the service. What it does not have is answered so that no client asks again and again."""
+    try:
+        return (other if signed_for(environ) in ELSEWHERE else moto)(environ, start_response)
+    except Exception as error:
+        text = f"the emulator does not have this: {error!r}".encode()
+        start_response("501 Not Implemented", [("Content-Length", str(len(text)))])
+        return [text]
 
 
 def token_of(body, environ):

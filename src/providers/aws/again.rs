@@ -19,6 +19,7 @@ use super::ec2::vpc_endpoint::VpcEndpoint;
 use super::iam::role::Role;
 use super::kind::AwsKind;
 use super::script::Script;
+use super::secretsmanager::secret::Secret;
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::Kind;
 
@@ -30,6 +31,7 @@ const BY_TOKEN: &[(&str, &str)] = &[
     ("launch_template", "CreateLaunchTemplate"),
     ("nat_gateway", "CreateNatGateway"),
     ("route_table", "CreateRouteTable"),
+    ("secret", "CreateSecret"),
     ("volume", "CreateVolume"),
     ("vpc_endpoint", "CreateVpcEndpoint"),
 ];
@@ -37,15 +39,18 @@ const BY_TOKEN: &[(&str, &str)] = &[
 /// Kinds whose creating call takes none, with what says instead that the object is there.
 const BY_NAME_OR_TAGS: &[(&str, &str)] = &[
     ("autoscaling_group", "name"),
+    ("bucket", "name"),
     ("elastic_ip", "tags"),
     ("internet_gateway", "tags"),
     ("key", "tags"),
     ("group", "name"),
     ("log_group", "name"),
+    ("parameter", "name"),
     ("policy", "name"),
     ("role", "name"),
     ("security_group", "name"),
     ("subnet", "tags"),
+    ("trail", "name"),
     ("user", "name"),
     ("vpc", "tags"),
 ];
@@ -86,6 +91,7 @@ async fn the_same_request_is_sent_with_the_same_token_so_that_the_service_knows_
         twice::<LaunchTemplate>(json!({"image": "ami-1", "instance_type": "t3.micro"})).await,
         twice::<NatGateway>(json!({"subnet": "s/other", "connectivity": "private"})).await,
         twice::<RouteTable>(json!({"vpc": "s/other"})).await,
+        twice::<Secret>(json!({"value": "x"})).await,
         twice::<Volume>(json!({"zone": "ap-northeast-1a", "size": "1GiB"})).await,
         twice::<VpcEndpoint>(json!({"vpc": "s/other", "service": "s3", "type": "gateway"})).await,
     ];

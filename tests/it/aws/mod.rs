@@ -12,6 +12,7 @@ mod network;
 mod reference;
 mod role;
 mod state;
+mod storage;
 mod volume;
 
 /// One line a kind: its case, which all tests over the kinds go through, and its test of crashes.
@@ -38,6 +39,7 @@ macro_rules! cases {
 
 cases! {
     autoscaling_group: autoscaling_group::case,
+    bucket: storage::bucket,
     egress_gateway: network::egress_gateway,
     elastic_ip: network::elastic_ip,
     flow_log: network::flow_log,
@@ -48,11 +50,14 @@ cases! {
     launch_template: launch_template::case,
     log_group: log_group::case,
     nat_gateway: network::nat_gateway,
+    parameter: storage::parameter,
     policy: access::policy,
     role: role::case,
     route_table: network::route_table,
+    secret: storage::secret,
     security_group: network::security_group,
     subnet: network::subnet,
+    trail: storage::trail,
     user: access::user,
     volume: volume::case,
     vpc: network::vpc,

@@ -104,7 +104,9 @@ fn needed(checks: Checks<'_>, caller: &str) -> BTreeMap<String, Needed> {
             Scope::Global => "",
         };
         let resource = resource(checks, change, needs);
-        let arn = format!("arn:{partition}:{}:{place}:{}:{resource}", facts.service, checks.question.account);
+        // The ARNs of buckets name neither region nor account.
+        let (place, account) = if facts.service == "s3" { ("", "") } else { (place, checks.question.account) };
+        let arn = format!("arn:{partition}:{}:{place}:{account}:{resource}", facts.service);
         for action in actions(checks, change, needs) {
             let about = region.entry(action.to_owned()).or_default();
             about.addresses.insert(change.address.clone());
@@ -166,8 +168,21 @@ fn has_policies(action: &str) -> bool {
 /// Whether an action writes or removes tags.
 fn is_tagging(action: &str) -> bool {
     let name = action.split(':').nth(1).unwrap_or_default();
-    ["CreateTags", "DeleteTags", "CreateOrUpdateTags", "TagResource", "UntagResource", "TagRole", "UntagRole"]
-        .contains(&name)
+    const NAMES: [&str; 12] = [
+        "AddTags",
+        "AddTagsToResource",
+        "CreateOrUpdateTags",
+        "CreateTags",
+        "DeleteTags",
+        "PutBucketTagging",
+        "RemoveTags",
+        "RemoveTagsFromResource",
+        "TagResource",
+        "TagRole",
+        "UntagResource",
+        "UntagRole",
+    ];
+    NAMES.contains(&name)
 }
 
 /// Decides on all actions of a region.

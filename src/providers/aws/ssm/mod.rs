@@ -1,1 +1,4 @@
-//! Care of servers: parameters, patches, sessions.
+//! Systems Manager.
+
+pub mod parameter;
+pub mod parameter_parts;
