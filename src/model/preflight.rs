@@ -317,6 +317,16 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    /// The account that the plan is about.
+    pub fn account(&self) -> &'a str {
+        self.question.account
+    }
+
+    /// Project and environment.
+    pub fn owner(&self) -> (&'a str, &'a str) {
+        (self.question.project, self.question.environment)
+    }
+
     /// A text of a field, if it is known.
     pub fn text(&self, field: &str) -> Option<&'a str> {
         known(self.spec.get(field)?)

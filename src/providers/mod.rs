@@ -74,4 +74,8 @@ registry! {
     aws::route53::health_check::HealthCheck,
     aws::route53::record::Record,
     aws::route53::zone::Zone,
+    aws::s3::bucket::Bucket,
+    aws::secretsmanager::secret::Secret,
+    aws::ssm::parameter::Parameter,
+    aws::cloudtrail::trail::Trail,
 }

@@ -26,6 +26,8 @@ import time
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
+import xmltodict
+
 os.environ.setdefault("MINISTACK_ACCOUNT_ID", "123456789012")
 os.environ.setdefault("LOG_LEVEL", "CRITICAL")
 # Certificates are issued when they are first looked at.
@@ -41,6 +43,8 @@ from moto.core.resource_tagging import TaggedResource
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import camelcase_to_underscores
 from moto.core.resource_tagging import TaggableResourcesMixin, TaggedResource
+from moto.cloudtrail.models import Trail
+from moto.core.serialize import S3Serializer
 from moto.ec2.models.dhcp_options import DHCPOptionsSetBackend
 from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.ec2.models.nat_gateways import NatGatewayBackend
@@ -52,6 +56,7 @@ from moto.iam.responses import IamResponse
 from moto.rds.models import RDSBackend
 from moto.route53.exceptions import ConflictingDomainExists
 from moto.route53.models import Route53Backend
+from moto.s3.responses import S3Response
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.events.models import EventsBackend
@@ -76,6 +81,20 @@ TOKENS = ("ClientToken", "ClientRequestToken", "clientToken", "CreatorRequestId"
 FEEDBACK = ("SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate", "FailureFeedbackRoleArn")
 TOPIC_ATTRIBUTES = [p + name for p in ("HTTP", "Firehose", "Lambda", "Application", "SQS") for name in FEEDBACK]
 TOPIC_ATTRIBUTES += ["ArchivePolicy", "FifoThroughputScope", "MaximumMessageSize", "SignatureVersion", "TracingConfig"]
+# What answers of S3 are called where the emulator's model does not know it; a strict client takes no other name.
+ROOTS = {
+    "DeleteObjectsResponse": "DeleteResult",
+    "GetBucketAccelerateConfigurationResponse": "AccelerateConfiguration",
+    "GetBucketCorsResponse": "CORSConfiguration",
+    "GetBucketLifecycleConfigurationResponse": "LifecycleConfiguration",
+    "GetBucketLoggingResponse": "BucketLoggingStatus",
+    "GetBucketNotificationConfigurationResponse": "NotificationConfiguration",
+    "GetBucketNotificationResponse": "NotificationConfiguration",
+    "GetBucketTaggingResponse": "Tagging",
+    "GetBucketVersioningResponse": "VersioningConfiguration",
+    "ListBucketsResponse": "ListAllMyBucketsResult",
+    "ListObjectVersionsResponse": "ListVersionsResult",
+}
 # What these keep of the past: no objects.
 PASSING = {"_alarm_history", "_composite_triggers", "_jobs", "_metrics", "_requests"}
 
@@ -147,6 +166,8 @@ def improve():
     associate_vpc = Route53Backend.associate_vpc_with_hosted_zone
     update_user = IAMBackend.update_user
     handle_backup = backup.handle_request
+    put_bucket = S3Response._bucket_response_put
+    serialize_body = S3Serializer._serialize_body
 
     def create_with_tags(self):
         answer = create_dhcp_options(self)
@@ -233,8 +254,16 @@ def improve():
         for bound in ("MinRetentionDays", "MaxRetentionDays"):
             vault[bound] = lock.get(bound)
         return 200, {"Content-Type": "application/json"}, b""
+    def create_bucket_with_tags(self, request, bucket_name, querystring):
+        answer = put_bucket(self, request, bucket_name, querystring)
+        if not querystring and b"<Tags>" in self.body:
+            tags = xmltodict.parse(self.body, force_list=("Tag",))["CreateBucketConfiguration"]["Tags"]["Tag"]
+            self.backend.put_bucket_tagging(bucket_name, {t["Key"]: t["Value"] or "" for t in tags})
+        return answer
 
     DHCPOptions.create_dhcp_options = create_with_tags
+    S3Response._bucket_response_put = create_bucket_with_tags
+    S3Serializer._serialize_body = lambda self, body: serialize_body(self, {ROOTS.get(k, k): v for k, v in body.items()})
     DHCPOptionsSetBackend.associate_dhcp_options = associate_in_place_of_another
     CertBundle.describe = describe_for_lists_too
     Route53Backend.associate_vpc_with_hosted_zone = associate_once
@@ -253,6 +282,8 @@ def improve():
     # It can make none; every run looks for them.
     SimpleSystemManagerResponse.list_associations = lambda self: ActionResult({"Associations": []})
     backup.handle_request = handle_parts_of_vaults
+    # What is written stands in place of what was there, and not beside it.
+    Trail.put_insight_selectors = lambda self, insight_selectors: setattr(self, "insight_selectors", insight_selectors)
     # Its tags as they are, not as they were when it was made.
     LaunchTemplate.tags = property(lambda self: self.get_tags(), lambda self, tags: None)
 

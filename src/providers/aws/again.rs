@@ -24,6 +24,7 @@ use super::kind::AwsKind;
 use super::script::Script;
 use super::ssm::maintenance_window::MaintenanceWindow;
 use super::ssm::patch_baseline::PatchBaseline;
+use super::secretsmanager::secret::Secret;
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::Kind;
 
@@ -40,6 +41,7 @@ const BY_TOKEN: &[(&str, &str)] = &[
     ("nat_gateway", "CreateNatGateway"),
     ("patch_baseline", "CreatePatchBaseline"),
     ("route_table", "CreateRouteTable"),
+    ("secret", "CreateSecret"),
     ("volume", "CreateVolume"),
     ("vpc_endpoint", "CreateVpcEndpoint"),
 ];
@@ -54,6 +56,7 @@ const BY_NAME_OR_TAGS: &[(&str, &str)] = &[
     ("database_parameter_group", "name"),
     ("database_subnet_group", "name"),
     ("backup_vault", "name"),
+    ("bucket", "name"),
     ("elastic_ip", "tags"),
     ("internet_gateway", "tags"),
     ("key", "tags"),
@@ -62,6 +65,7 @@ const BY_NAME_OR_TAGS: &[(&str, &str)] = &[
     ("load_balancer", "name"),
     ("health_check", "tags"),
     ("log_group", "name"),
+    ("parameter", "name"),
     ("policy", "name"),
     ("record", "name"),
     ("role", "name"),
@@ -80,6 +84,7 @@ const BY_NAME_OR_TAGS: &[(&str, &str)] = &[
     ("subnet", "tags"),
     ("topic", "name"),
     ("target_group", "name"),
+    ("trail", "name"),
     ("user", "name"),
     ("vpc", "tags"),
     ("web_acl", "name"),
@@ -143,6 +148,7 @@ async fn the_same_request_is_sent_with_the_same_token_so_that_the_service_knows_
         twice::<NatGateway>(json!({"subnet": "s/other", "connectivity": "private"})).await,
         twice::<PatchBaseline>(json!({"operating_system": "windows"})).await,
         twice::<RouteTable>(json!({"vpc": "s/other"})).await,
+        twice::<Secret>(json!({"value": "x"})).await,
         twice::<Volume>(json!({"zone": "ap-northeast-1a", "size": "1GiB"})).await,
         twice::<VpcEndpoint>(json!({"vpc": "s/other", "service": "s3", "type": "gateway"})).await,
     ];

@@ -333,6 +333,12 @@ impl Context {
         self.with(Manner::Once)
     }
 
+    /// For a look at what may not be there: "not found" is believed at once.
+    #[must_use]
+    pub fn plain(&self) -> Self {
+        self.with(Manner::Plain)
+    }
+
     fn with(&self, manner: Manner) -> Self {
         Self { clients: self.sets.get(manner), ..self.clone() }
     }

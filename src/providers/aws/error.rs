@@ -81,6 +81,7 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
         | "ResourceAlreadyExistsException"
         | "ConcurrentModification"
         | "ConcurrentModificationException"
+        | "OperationAborted"
         | "OperationAbortedException"
         | "KMSInvalidStateException"
         | "InstanceRefreshInProgress"

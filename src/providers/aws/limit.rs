@@ -6,7 +6,10 @@
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/throttling.html>. Route 53 (five requests a second of
 //! the whole account): <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html>. CloudWatch:
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html>. SNS:
-//! <https://docs.aws.amazon.com/general/latest/gr/sns.html>. The others publish less; theirs are
+//! <https://docs.aws.amazon.com/general/latest/gr/sns.html>. Secrets Manager:
+//! <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>. Systems Manager:
+//! <https://docs.aws.amazon.com/general/latest/gr/ssm.html>. CloudTrail:
+//! <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html>. The others publish less; theirs are
 //! set well below what is known to be throttled. Staying under the rate is cheaper than being throttled and retrying.
 
 use std::borrow::Cow;
@@ -120,6 +123,12 @@ const RATES: &[(&str, Rate)] = &[
     ("sns:(write)", rate(10, 10.0)),
     ("s3:(read)", rate(100, 50.0)),
     ("s3:(write)", rate(50, 20.0)),
+    ("secretsmanager:(read)", rate(50, 40.0)),
+    ("secretsmanager:(write)", rate(20, 20.0)),
+    ("ssm:(read)", rate(20, 10.0)),
+    ("ssm:(write)", rate(3, 3.0)),
+    ("cloudtrail:(read)", rate(10, 5.0)),
+    ("cloudtrail:(write)", rate(1, 1.0)),
 ];
 /// Of services that publish none.
 const OTHER: [(&str, Rate); 3] =

@@ -20,6 +20,7 @@ mod role;
 mod servers;
 mod snapshot;
 mod state;
+mod storage;
 mod volume;
 mod watching;
 
@@ -57,6 +58,7 @@ cases! {
     backup_plan: backup::plan,
     backup_vault: backup::vault,
     cloud_control: cloud_control::case,
+    bucket: storage::bucket,
     egress_gateway: network::egress_gateway,
     elastic_ip: network::elastic_ip,
     flow_log: network::flow_log,
@@ -71,10 +73,12 @@ cases! {
     log_group: log_group::case,
     maintenance_window: servers::maintenance_window,
     nat_gateway: network::nat_gateway,
+    parameter: storage::parameter,
     policy: access::policy,
     record: naming::record,
     role: role::case,
     route_table: network::route_table,
+    secret: storage::secret,
     security_group: network::security_group,
     session_preferences: servers::session_preferences,
     snapshot: snapshot::case,
@@ -86,6 +90,7 @@ cases! {
     composite_alarm: watching::composite_alarm,
     alarm: watching::alarm,
     target_group: balancing::target_group,
+    trail: storage::trail,
     user: access::user,
     volume: volume::case,
     vpc: network::vpc,

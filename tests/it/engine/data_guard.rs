@@ -34,6 +34,7 @@ fn entry(kind: &str) -> Option<Entry> {
                 ("multi_attach", "false", "true"),
             ],
         },
+        "bucket" => Entry { fields: "versioning: true", replaced: &[("name", "bucket-a", "bucket-b")] },
         "key" => Entry {
             fields: "description: it",
             replaced: &[
@@ -43,6 +44,7 @@ fn entry(kind: &str) -> Option<Entry> {
             ],
         },
         "detector" => Entry { fields: "enabled: true", replaced: &[] },
+        "secret" => Entry { fields: "generate: {length: 20}", replaced: &[("name", "secret-a", "secret-b")] },
         "log_group" => Entry {
             fields: "retention: 30d",
             replaced: &[("name", "/app/a", "/app/b"), ("class", "standard", "infrequent_access")],

@@ -1,1 +1,5 @@
-//! Audit trails.
+//! CloudTrail.
+
+pub mod trail;
+mod trail_calls;
+pub mod trail_parts;

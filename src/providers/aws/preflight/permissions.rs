@@ -104,8 +104,12 @@ fn needed(checks: Checks<'_>, caller: &str) -> BTreeMap<String, Needed> {
             Scope::Global => "",
         };
         let resource = resource(checks, change, needs);
-        // ARNs of some services name no account.
-        let account = if facts.service == "route53" { "" } else { checks.question.account };
+        // The ARNs of zones name no account, those of buckets no region either.
+        let (place, account) = match facts.service {
+            "s3" => ("", ""),
+            "route53" => (place, ""),
+            _ => (place, checks.question.account),
+        };
         let arn = format!("arn:{partition}:{}:{place}:{account}:{resource}", facts.service);
         for action in actions(checks, change, needs) {
             let about = region.entry(action.to_owned()).or_default();
@@ -168,8 +172,21 @@ fn has_policies(action: &str) -> bool {
 /// Whether an action writes or removes tags.
 fn is_tagging(action: &str) -> bool {
     let name = action.split(':').nth(1).unwrap_or_default();
-    ["CreateTags", "DeleteTags", "CreateOrUpdateTags", "TagResource", "UntagResource", "TagRole", "UntagRole"]
-        .contains(&name)
+    const NAMES: [&str; 12] = [
+        "AddTags",
+        "AddTagsToResource",
+        "CreateOrUpdateTags",
+        "CreateTags",
+        "DeleteTags",
+        "PutBucketTagging",
+        "RemoveTags",
+        "RemoveTagsFromResource",
+        "TagResource",
+        "TagRole",
+        "UntagResource",
+        "UntagRole",
+    ];
+    NAMES.contains(&name)
 }
 
 /// Decides on all actions of a region.

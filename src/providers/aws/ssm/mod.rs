@@ -154,3 +154,7 @@ fn read_sorted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Values, D::
 fn read_some_sorted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Values>, D::Error> {
     Ok(Option::<Values>::deserialize(deserializer)?.map(sorted))
 }
+//! Systems Manager.
+
+pub mod parameter;
+pub mod parameter_parts;

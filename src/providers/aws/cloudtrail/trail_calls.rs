@@ -1,0 +1,110 @@
+//! The calls of a trail: finding trails with their tags, and what must be allowed first.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use aws_sdk_cloudtrail::error::BuildError;
+use aws_sdk_cloudtrail::types::{Tag, Trail};
+use tokio::time::Instant;
+
+use crate::model::cloud::{ApiError, ErrorClass, Watch};
+use crate::providers::aws::client::{Context, Look};
+use crate::providers::aws::kind::Tags;
+
+/// Most trails whose tags one call tells.
+const TAGS: usize = 20;
+/// Longest time until a policy that was written is seen by CloudTrail.
+const ALLOWED_WITHIN: Duration = Duration::from_secs(60);
+
+pub(super) fn invalid(error: &BuildError) -> ApiError {
+    ApiError::new("cloudtrail:AddTags", ErrorClass::Invalid, error.to_string())
+}
+
+pub(super) fn to_tags(tags: &Tags) -> Result<Vec<Tag>, ApiError> {
+    tags.iter().map(|(k, v)| Tag::builder().key(k).value(v).build()).collect::<Result<_, _>>().map_err(|e| invalid(&e))
+}
+
+/// Makes a call for which CloudTrail must be allowed to write somewhere: what allows it may not be seen yet.
+pub(super) async fn allowed<T, F>(
+    cx: &Context,
+    watch: &dyn Watch,
+    name: &str,
+    mut call: impl FnMut() -> F,
+) -> Result<(), ApiError>
+where
+    F: Future<Output = Result<T, ApiError>>,
+{
+    let begun = Instant::now();
+    cx.wait(watch, &format!("what trail {name} writes to, to allow it"), ALLOWED_WITHIN * 2, || {
+        let call = call();
+        async move {
+            match call.await {
+                Ok(_) => Ok(Look::Done(())),
+                // In the end it is the API that says why.
+                Err(e) if is_too_early(&e) && begun.elapsed() < ALLOWED_WITHIN => Ok(Look::Not(e.message)),
+                Err(e) => Err(e),
+            }
+        }
+    })
+    .await
+}
+
+/// Whether CloudTrail may not write somewhere, as far as it sees.
+fn is_too_early(error: &ApiError) -> bool {
+    const CODES: [&str; 6] = [
+        "InsufficientS3BucketPolicyException",
+        "InsufficientSnsTopicPolicyException",
+        "InsufficientEncryptionPolicyException",
+        "InvalidCloudWatchLogsLogGroupArnException",
+        "InvalidCloudWatchLogsRoleArnException",
+        "S3BucketDoesNotExistException",
+    ];
+    error.code.as_deref().is_some_and(|code| CODES.contains(&code))
+}
+
+/// Trails whose home is this region: those of these names or ARNs, or all.
+pub(super) async fn describe(cx: &Context, names: Option<&[String]>) -> Result<Vec<Trail>, ApiError> {
+    let request = cx.clients.cloudtrail.describe_trails().include_shadow_trails(false);
+    let answer = cx.call("cloudtrail:DescribeTrails", request.send()).await?;
+    let here = |t: &Trail| t.home_region().is_none_or(|region| region == cx.region);
+    let named = |t: &Trail| {
+        names
+            .is_none_or(|names| names.iter().any(|n| Some(n.as_str()) == t.name() || Some(n.as_str()) == t.trail_arn()))
+    };
+    Ok(answer.trail_list.unwrap_or_default().into_iter().filter(|t| here(t) && named(t)).collect())
+}
+
+/// Trails with their tags; those that went meanwhile are left out.
+pub(super) async fn with_tags(cx: &Context, trails: Vec<Trail>) -> Result<Vec<(Trail, Tags)>, ApiError> {
+    let arns: Vec<String> = trails.iter().filter_map(|t| t.trail_arn.clone()).collect();
+    let mut all = BTreeMap::new();
+    for arns in arns.chunks(TAGS) {
+        match tags(cx, arns).await {
+            Err(e) if e.class == ErrorClass::NotFound => {
+                for arn in arns {
+                    match tags(cx, std::slice::from_ref(arn)).await {
+                        Err(e) if e.class == ErrorClass::NotFound => {}
+                        other => all.extend(other?),
+                    }
+                }
+            }
+            other => all.extend(other?),
+        }
+    }
+    let tags = |t: &Trail| all.get(t.trail_arn().unwrap_or_default()).cloned();
+    Ok(trails.into_iter().filter_map(|t| tags(&t).map(|tags| (t, tags))).collect())
+}
+
+/// Tags of up to 20 trails, by ARN.
+async fn tags(cx: &Context, arns: &[String]) -> Result<BTreeMap<String, Tags>, ApiError> {
+    let request = cx.clients.cloudtrail.list_tags().set_resource_id_list(Some(arns.to_vec()));
+    let pages = cx.pages("cloudtrail:ListTags", request.into_paginator().send()).await?;
+    let mut all: BTreeMap<String, Tags> = BTreeMap::new();
+    for resource in pages.iter().flat_map(|p| p.resource_tag_list()) {
+        let tags = resource.tags_list().iter();
+        let tags = tags.map(|t| (t.key().to_owned(), t.value().unwrap_or_default().to_owned()));
+        all.entry(resource.resource_id().unwrap_or_default().to_owned()).or_default().extend(tags);
+    }
+    Ok(all)
+}
