@@ -46,6 +46,8 @@ registry! {
     aws::kms::key::Key,
     aws::logs::log_group::LogGroup,
     aws::rds::cluster_parameter_group::DatabaseClusterParameterGroup,
+    aws::rds::database::Database,
+    aws::rds::database_cluster::DatabaseCluster,
     aws::rds::option_group::DatabaseOptionGroup,
     aws::rds::parameter_group::DatabaseParameterGroup,
     aws::rds::subnet_group::DatabaseSubnetGroup,

@@ -37,6 +37,8 @@ const BY_TOKEN: &[(&str, &str)] = &[
 /// Kinds whose creating call takes none, with what says instead that the object is there.
 const BY_NAME_OR_TAGS: &[(&str, &str)] = &[
     ("autoscaling_group", "name"),
+    ("database", "name"),
+    ("database_cluster", "name"),
     ("database_cluster_parameter_group", "name"),
     ("database_option_group", "name"),
     ("database_parameter_group", "name"),
