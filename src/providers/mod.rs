@@ -67,6 +67,8 @@ registry! {
     aws::ssm::session_preferences::SessionPreferences,
     aws::sns::topic::Topic,
     aws::rds::cluster_parameter_group::DatabaseClusterParameterGroup,
+    aws::rds::database::Database,
+    aws::rds::database_cluster::DatabaseCluster,
     aws::rds::option_group::DatabaseOptionGroup,
     aws::rds::parameter_group::DatabaseParameterGroup,
     aws::rds::subnet_group::DatabaseSubnetGroup,

@@ -51,6 +51,8 @@ const BY_NAME_OR_TAGS: &[(&str, &str)] = &[
     ("association", "tags"),
     ("autoscaling_group", "name"),
     ("document", "name"),
+    ("database", "name"),
+    ("database_cluster", "name"),
     ("database_cluster_parameter_group", "name"),
     ("database_option_group", "name"),
     ("database_parameter_group", "name"),

@@ -50,6 +50,8 @@ cases! {
     autoscaling_group: autoscaling_group::case,
     document: servers::document,
     detector: watching::detector,
+    database: database::server,
+    database_cluster: database::cluster,
     database_cluster_parameter_group: database::cluster_parameter_group,
     database_option_group: database::option_group,
     database_parameter_group: database::parameter_group,

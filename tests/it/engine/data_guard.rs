@@ -65,6 +65,35 @@ fn entry(kind: &str) -> Option<Entry> {
         "cloud_control" => Entry {
             fields: "properties: {Description: it}",
             replaced: &[("type", "AWS::SQS::Queue", "AWS::SNS::Topic")],
+        "database" => Entry {
+            fields: "class: db.t4g.medium",
+            replaced: &[
+                ("name", "orders", "orders-2"),
+                ("engine", "postgres", "mysql"),
+                ("zone", "ap-northeast-1a", "ap-northeast-1c"),
+                ("encrypted", "true", "false"),
+                ("key", "{id: key-1}", "{id: key-2}"),
+                ("user", "app", "root"),
+                ("database", "orders", "items"),
+                ("character_set", "AL32UTF8", "JA16SJISTILDE"),
+                ("national_character_set", "AL16UTF16", "UTF8"),
+                ("time_zone", "UTC", "Tokyo Standard Time"),
+                ("replica_of", "{id: first}", "{id: second}"),
+                ("from_backup", "{snapshot: first}", "{snapshot: second}"),
+            ],
+        },
+        "database_cluster" => Entry {
+            fields: "backup_retention: 7d",
+            replaced: &[
+                ("name", "orders", "orders-2"),
+                ("engine", "aurora_postgresql", "aurora_mysql"),
+                ("encrypted", "true", "false"),
+                ("key", "{id: key-1}", "{id: key-2}"),
+                ("subnet_group", "{id: first}", "{id: second}"),
+                ("user", "app", "root"),
+                ("database", "orders", "items"),
+                ("from_backup", "{snapshot: first}", "{snapshot: second}"),
+            ],
         },
         _ => return None,
     })
@@ -86,6 +115,12 @@ fn stack(kind: &str, name: &str, more: &[(&str, &str)]) -> String {
     }
     if kind == "snapshot" {
         fields.entry("copy_of").or_insert("{id: snap-1}");
+    if kind == "database" || kind == "database_cluster" {
+        fields.entry("engine").or_insert(if kind == "database" { "postgres" } else { "aurora_postgresql" });
+        fields.entry("user").or_insert("app");
+    }
+    if kind == "database" {
+        fields.insert("storage", "{size: 20GiB}");
     }
     let lines: String = fields.iter().map(|(k, v)| format!("    {k}: {v}\n")).collect();
     format!("stack: data\nresources:\n  {name}:\n    kind: {kind}\n    {}\n{lines}", entry.fields)
@@ -102,6 +137,12 @@ fn kinds() -> Vec<(&'static str, Recovery)> {
     let kinds = providers::kinds();
     kinds.iter().filter_map(|k| Some((k.name, k.facts.data?))).collect()
 }
+
+/// A subnet for what stands in one.
+const NETWORK: &str = concat!(
+    "  net: {kind: vpc, cidr: 10.0.0.0/16}\n",
+    "  sub: {kind: subnet, vpc: net, zone: ap-northeast-1a, cidr: 10.0.1.0/24}\n",
+);
 
 const EMPTY: &str = "stack: data\nresources:\n  other: {kind: elastic_ip}\n";
 
@@ -218,10 +259,23 @@ fn replacing_because_of_a_reference_is_guarded() {
                 format!(
                     "{own}  secret: {{kind: key, multi_region: {usage}, lifecycle: {{replacement: delete_first}}}}\n"
                 )
+            let (fields, first, second) = match target.as_str() {
+                "key" => ("kind: key, multi_region", "false", "true"),
+                "database" => {
+                    let fields = "kind: database, class: db.t4g.medium, engine: postgres, user: app, \
+                                  storage: {size: 20GiB}, database";
+                    (fields, "orders", "items")
+                }
+                "database_subnet_group" => ("kind: database_subnet_group, subnets: [sub], name", "one", "two"),
+                _ => panic!("{kind}.{}: say how its target is replaced", field.name),
             };
-            let project = begun(&both("false"));
-            project.write("stacks/data.yaml", &both("true"));
-            guarded(project, recovery, kind, "its key is replaced", |p| p.plan(&[], false));
+            let both = |value: &str| {
+                let own = stack(kind, "it", &[(field.name.as_str(), "other")]);
+                format!("{own}{NETWORK}  other: {{{fields}: {value}, lifecycle: {{replacement: delete_first}}}}\n")
+            };
+            let project = begun(&both(first));
+            project.write("stacks/data.yaml", &both(second));
+            guarded(project, recovery, kind, "what it refers to is replaced", |p| p.plan(&[], false));
             tried += 1;
         }
     }

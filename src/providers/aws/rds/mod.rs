@@ -1,9 +1,19 @@
 //! Databases. What its kinds share: identifiers, tags, lists that show no tags, calls that are refused while something is busy.
 
+mod backups;
+mod cluster_calls;
+pub mod cluster_members;
 pub mod cluster_parameter_group;
+mod cluster_read;
+pub mod database;
+mod database_calls;
+pub mod database_cluster;
+mod database_read;
 pub mod option_group;
 pub mod parameter_group;
 mod parameters;
+pub mod settings;
+mod states;
 pub mod subnet_group;
 
 use std::collections::BTreeMap;
@@ -187,7 +197,7 @@ where
 {
     let refused: Mutex<Option<ApiError>> = Mutex::default();
     let last = || refused.lock().unwrap_or_else(PoisonError::into_inner);
-    let limit = cx.poll() * 90;
+    let limit = cx.poll() * 300;
     let made = cx.wait(watch, &what, limit, || async {
         match call().await {
             Ok(answer) => Ok(Look::Done(answer)),
@@ -235,7 +245,7 @@ fn number(count: u64) -> i32 {
 }
 
 /// A map without the keys that another one has.
-fn without<'m, V>(map: &'m BTreeMap<String, V>, other: &BTreeMap<String, V>) -> Vec<&'m String> {
+fn without<'m, V, W>(map: &'m BTreeMap<String, V>, other: &BTreeMap<String, W>) -> Vec<&'m String> {
     map.keys().filter(|key| !other.contains_key(*key)).collect()
 }
 
