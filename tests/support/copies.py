@@ -37,35 +37,30 @@ import ministack.app
 from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict
 from ministack.services import backup, cloudcontrol, cloudwatch
 from moto.acm.models import CertBundle
-from moto.core.base_backend import BackendDict
-from moto.core.responses import ActionResult
-from moto.core.resource_tagging import TaggedResource
-from moto.core.responses import ActionResult, EmptyResult
-from moto.core.utils import camelcase_to_underscores
-from moto.core.resource_tagging import TaggableResourcesMixin, TaggedResource
 from moto.cloudtrail.models import Trail
+from moto.core.base_backend import BackendDict
+from moto.core.resource_tagging import TaggableResourcesMixin, TaggedResource
+from moto.core.responses import ActionResult, EmptyResult
 from moto.core.serialize import S3Serializer
+from moto.core.utils import camelcase_to_underscores
 from moto.ec2.models.dhcp_options import DHCPOptionsSetBackend
 from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.ec2.models.nat_gateways import NatGatewayBackend
-from moto.core.resource_tagging import TaggedResource
 from moto.ec2.models.vpcs import VPCBackend
 from moto.ec2.responses.dhcp_options import DHCPOptions
+from moto.elbv2.models import ELBv2Backend
+from moto.events.models import EventsBackend
 from moto.iam.models import IAMBackend
 from moto.iam.responses import IamResponse
+from moto.logs.responses import LogsResponse
 from moto.rds.models import RDSBackend
+from moto.resourcegroupstaggingapi import models as tag_index
 from moto.route53.exceptions import ConflictingDomainExists
 from moto.route53.models import Route53Backend
 from moto.s3.responses import S3Response
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from moto.ssm.responses import SimpleSystemManagerResponse
-from moto.events.models import EventsBackend
-from moto.logs.responses import LogsResponse
-from moto.resourcegroupstaggingapi import models as tag_index
-from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.sns.responses import SNSResponse
-from moto.elbv2.models import ELBv2Backend
-from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.wafv2.models import WAFV2Backend
 from moto.wafv2.responses import WAFV2Response
 from werkzeug.serving import make_server
@@ -234,6 +229,7 @@ def improve():
     RDSBackend.describe_option_groups = all_or_one
     RDSBackend.modify_db_subnet_group = modify_and_keep
     RDSBackend.iter_tagged_resources = with_groups
+
     async def handle_parts_of_vaults(method, path, headers, body, query):
         """Keeps a vault's policy, notices and lock with the vault: what was written is lost otherwise."""
         parts = path.strip("/").split("/")
@@ -254,6 +250,7 @@ def improve():
         for bound in ("MinRetentionDays", "MaxRetentionDays"):
             vault[bound] = lock.get(bound)
         return 200, {"Content-Type": "application/json"}, b""
+
     def create_bucket_with_tags(self, request, bucket_name, querystring):
         answer = put_bucket(self, request, bucket_name, querystring)
         if not querystring and b"<Tags>" in self.body:
@@ -269,6 +266,7 @@ def improve():
     Route53Backend.associate_vpc_with_hosted_zone = associate_once
     NatGatewayBackend.delete_nat_gateway = delete_and_release
     VPCBackend.delete_vpc = delete_without_options
+
     def update_user_with_its_tags(self, user_name, new_path=None, new_user_name=None):
         user = self.get_user(user_name)
         tags = self.tagger.list_tags_for_resource(user.arn)["Tags"]

@@ -22,16 +22,16 @@ use super::ec2::vpc_endpoint::VpcEndpoint;
 use super::iam::role::Role;
 use super::kind::AwsKind;
 use super::script::Script;
+use super::secretsmanager::secret::Secret;
 use super::ssm::maintenance_window::MaintenanceWindow;
 use super::ssm::patch_baseline::PatchBaseline;
-use super::secretsmanager::secret::Secret;
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::Kind;
 
 /// Kinds whose creating call takes a client token, with that call.
 const BY_TOKEN: &[(&str, &str)] = &[
-    ("certificate", "RequestCertificate"),
     ("backup_plan", "CreateBackupPlan"),
+    ("certificate", "RequestCertificate"),
     ("cloud_control", "CreateResource"),
     ("egress_gateway", "CreateEgressOnlyInternetGateway"),
     ("flow_log", "CreateFlowLogs"),
@@ -48,44 +48,42 @@ const BY_TOKEN: &[(&str, &str)] = &[
 
 /// Kinds whose creating call takes none, with what says instead that the object is there.
 const BY_NAME_OR_TAGS: &[(&str, &str)] = &[
+    ("alarm", "name"),
     ("association", "tags"),
     ("autoscaling_group", "name"),
-    ("document", "name"),
+    ("backup_vault", "name"),
+    ("bucket", "name"),
+    ("composite_alarm", "name"),
+    ("dashboard", "name"),
     ("database", "name"),
     ("database_cluster", "name"),
     ("database_cluster_parameter_group", "name"),
     ("database_option_group", "name"),
     ("database_parameter_group", "name"),
     ("database_subnet_group", "name"),
-    ("backup_vault", "name"),
-    ("bucket", "name"),
+    ("detector", "tags"),
+    ("document", "name"),
     ("elastic_ip", "tags"),
+    ("event_rule", "name"),
+    ("group", "name"),
+    ("health_check", "tags"),
     ("internet_gateway", "tags"),
     ("key", "tags"),
-    ("group", "name"),
     ("listener", "tags"),
     ("load_balancer", "name"),
-    ("health_check", "tags"),
     ("log_group", "name"),
+    ("metric_filter", "name"),
     ("parameter", "name"),
     ("policy", "name"),
     ("record", "name"),
-    ("role", "name"),
-    ("security_group", "name"),
-    ("session_preferences", "name"),
-    ("alarm", "name"),
-    ("composite_alarm", "name"),
-    ("dashboard", "name"),
-    ("metric_filter", "name"),
-    ("event_rule", "name"),
-    ("detector", "tags"),
     ("restore_testing_plan", "name"),
     ("role", "name"),
     ("security_group", "name"),
+    ("session_preferences", "name"),
     ("snapshot", "tags"),
     ("subnet", "tags"),
-    ("topic", "name"),
     ("target_group", "name"),
+    ("topic", "name"),
     ("trail", "name"),
     ("user", "name"),
     ("vpc", "tags"),
@@ -112,15 +110,14 @@ async fn twice<K: AwsKind>(spec: Value) -> (&'static str, Vec<String>) {
     let operation = BY_TOKEN.iter().find(|(kind, _)| *kind == K::NAME).unwrap().1;
     let image =
         "<imagesSet><item><imageId>ami-1</imageId><rootDeviceName>/dev/xvda</rootDeviceName></item></imagesSet>";
-    let script = Script::default().ec2("DescribeImages", image);
-    let script = match K::facts().service {
-        "ssm" => script.refused(operation, "Refused"),
-        _ => script.error(operation, "Refused"),
-    };
     let asked = operation_as_asked(operation);
     let ty = json!({"properties": {"Tags": {}}}).to_string();
     let ty = format!("<DescribeTypeResult><Schema>{ty}</Schema></DescribeTypeResult>");
-    let script = Script::default().ec2("DescribeImages", image).ec2("DescribeType", &ty).error(asked, "Refused");
+    let script = Script::default().ec2("DescribeImages", image).ec2("DescribeType", &ty);
+    let script = match K::facts().service {
+        "ssm" => script.refused(asked, "Refused"),
+        _ => script.error(asked, "Refused"),
+    };
     for _ in 0..2 {
         assert_eq!(script.create::<K>(spec.clone()).await.unwrap_err().class, ErrorClass::Invalid);
     }

@@ -2,12 +2,12 @@
 
 mod access;
 mod autoscaling_group;
+mod backup;
 mod balancing;
 mod calls;
-mod database;
-mod backup;
 mod calls;
 mod cloud_control;
+mod database;
 mod instance;
 mod key;
 mod kill;

@@ -14,6 +14,8 @@ mod document_tests;
 pub mod maintenance_window;
 #[cfg(test)]
 mod maintenance_window_tests;
+pub mod parameter;
+pub mod parameter_parts;
 pub mod patch_baseline;
 #[cfg(test)]
 mod patch_baseline_tests;
@@ -154,7 +156,3 @@ fn read_sorted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Values, D::
 fn read_some_sorted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Values>, D::Error> {
     Ok(Option::<Values>::deserialize(deserializer)?.map(sorted))
 }
-//! Systems Manager.
-
-pub mod parameter;
-pub mod parameter_parts;
