@@ -211,6 +211,7 @@ pub const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("alarm", "threshold_metric", "a unit test: a band is the threshold; the emulator forgets it"),
     ("composite_alarm", "all", "the case of alarms that must all ring"),
     ("composite_alarm", "rule", "the case of alarms that must all ring"),
+    ("composite_alarm", "watched", "a unit test: all alarms of a rule are seen; nobody can declare it"),
     ("composite_alarm", "suppressor", "a unit test: the suppressor and its times; the emulator forgets them"),
     ("event_rule", "schedule", "the case of a rule for times"),
     ("topic", "archive", "the case of a topic that keeps order"),

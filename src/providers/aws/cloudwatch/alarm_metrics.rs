@@ -13,7 +13,7 @@ use crate::model::value::is_unknown_text;
 /// Statistics that have a field of their own in the API.
 const PLAIN: [&str; 5] = ["SampleCount", "Average", "Sum", "Minimum", "Maximum"];
 /// What the others begin with: percentiles, trimmed means and the like.
-const EXTENDED: [&str; 14] = ["p", "tm", "tc", "ts", "wm", "PR", "TM", "TC", "TS", "WM", "IQM", "P", "Tm", "Wm"];
+const EXTENDED: [&str; 11] = ["p", "tm", "tc", "ts", "wm", "PR", "TM", "TC", "TS", "WM", "IQM"];
 
 /// A statistic of a metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

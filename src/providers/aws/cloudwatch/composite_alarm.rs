@@ -3,7 +3,7 @@
 //! As with [`super::alarm`], its name is its id, one call writes it whole, and what is there of that name and not ours
 //! is left alone. `any` and `all` are written as a rule; a rule that says just that comes back in both forms. The
 //! alarms that it looks at can't be deleted before it: the API refuses, and the order of a plan follows from the
-//! references.
+//! references, those in the words of a rule included (`watched`).
 //! API: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html>
 
 use std::collections::BTreeMap;
@@ -57,6 +57,11 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "rule")]
     #[schemars(length(min = 1, max = 10_240))]
     pub rule: Option<String>,
+    /// All alarms that the rule names, of both sorts. It follows from the rule, and is not written: it is there so that
+    /// none of them is deleted first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-unordered" = true))]
+    pub watched: Option<Vec<Ref<Alarm>>>,
     /// An alarm that keeps the actions back while it rings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suppressor: Option<Suppressor>,
@@ -148,6 +153,29 @@ fn parts(rule: &str, word: &str) -> Option<Vec<String>> {
     }
 }
 
+/// The alarms that a rule names, by name or ARN, whatever it says of them.
+fn watched(rule: &str) -> Vec<String> {
+    const WORDS: [&str; 9] = ["AND", "OR", "NOT", "TRUE", "FALSE", "ALARM", "OK", "INSUFFICIENT_DATA", "AT_LEAST"];
+    let (mut names, mut word, mut quoted, mut escaped) = (Vec::new(), String::new(), false, false);
+    for c in rule.chars().chain(std::iter::once(' ')) {
+        let ends = if quoted { c == '"' && !escaped } else { c == '"' || "(),".contains(c) || c.is_whitespace() };
+        if !ends {
+            escaped = quoted && c == '\\' && !escaped;
+            if !escaped {
+                word.push(c);
+            }
+            continue;
+        }
+        let found = std::mem::take(&mut word);
+        let name = !found.is_empty() && (quoted || !WORDS.contains(&found.as_str()) && found.parse::<u32>().is_err());
+        if name && !names.contains(&found) {
+            names.push(found);
+        }
+        quoted = c == '"' && !quoted;
+    }
+    names
+}
+
 impl Kind for CompositeAlarm {
     const NAME: &'static str = "composite_alarm";
     type Spec = Spec;
@@ -187,6 +215,9 @@ impl Kind for CompositeAlarm {
         let forms = [spec.any.is_some(), spec.all.is_some(), spec.rule.is_some()];
         if forms.into_iter().filter(|given| *given).count() != 1 {
             problems.add("rule", "an alarm over others has one rule", "give one of `any`, `all` and `rule`");
+        }
+        if spec.watched.is_some() {
+            problems.add("watched", "it follows from the rule", "leave `watched` out");
         }
         for (path, actions) in
             [("on_alarm", &spec.on_alarm), ("on_ok", &spec.on_ok), ("on_insufficient_data", &spec.on_insufficient_data)]
@@ -348,6 +379,7 @@ fn found(alarm: &ApiAlarm, tags: Tags) -> Found<Spec> {
             description: Some(alarm.alarm_description().unwrap_or_default().to_owned()),
             any: references("OR"),
             all: references("AND"),
+            watched: Some(watched(&rule).into_iter().map(Ref::id).collect()),
             rule: Some(rule),
             suppressor: alarm.actions_suppressor().filter(|s| !s.is_empty()).map(|suppressor| Suppressor {
                 alarm: Ref::id(suppressor),
@@ -390,6 +422,15 @@ mod tests {
     }
 
     #[test]
+    fn all_alarms_of_a_rule_are_seen_so_that_none_goes_before_it() {
+        let rule = "(ALARM(\"a \\\"b\\\"\") OR OK(plain)) AND NOT INSUFFICIENT_DATA(\"arn:aws:cloudwatch:r:1:alarm:c\") \
+                    AND AT_LEAST(2, ALARM, (d, \"警報\", plain)) AND TRUE";
+        let all = ["a \"b\"", "plain", "arn:aws:cloudwatch:r:1:alarm:c", "d", "警報"];
+        assert_eq!(watched(rule), all);
+        assert!(watched("NOT FALSE").is_empty());
+    }
+
+    #[test]
     fn white_space_outside_of_names_does_not_count() {
         let spec: Spec = serde_json::from_value(json!({"rule": "  ALARM(\"a  b\")\n  AND\tOK(c)\n"})).unwrap();
         assert_eq!(spec.rule.as_deref(), Some("ALARM(\"a  b\") AND OK(c)"));
@@ -403,6 +444,7 @@ mod tests {
             problems.0.into_iter().map(|p| p.path).collect::<Vec<_>>()
         };
         assert_eq!(problems(json!({})), ["rule"]);
+        assert_eq!(problems(json!({"rule": "ALARM(a)", "watched": ["s/other"]})), ["watched"]);
         assert_eq!(problems(json!({"any": ["s/other"], "rule": "TRUE"})), ["rule"]);
         let recover = json!({"others": ["arn:aws:automate:r:ec2:recover"]});
         assert_eq!(problems(json!({"rule": "TRUE", "on_alarm": recover})), ["on_alarm"]);
