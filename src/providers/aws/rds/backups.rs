@@ -1,13 +1,15 @@
 //! The recovery points of servers and clusters: snapshots, and the moments that automated backups can bring back.
 //!
-//! Manual snapshots and those of AWS Backup count, whoever made them: they stay when the database goes. What the service backs
-//! up by itself counts too (its snapshots, and the latest moment that it can restore), since a deletion keeps those backups for
-//! as long as the database's own retention says; but only if that is a week or more, so that there is time to notice. The
-//! moment's id is `RESOURCE-ID@TIME`: `from_backup: {source_resource_id: …, time: …}` brings it back.
+//! Manual snapshots and those of AWS Backup count, whoever made them: they stay when the database goes. What the
+//! service backs up by itself counts too (its snapshots, and the latest moment that it can restore), since a deletion
+//! keeps those backups for as long as the database's own retention says; but only if that is a week or more, so that
+//! there is time to notice. The moment's id is `RESOURCE-ID@TIME`: `from_backup: {source_resource_id: …, time: …}`
+//! brings it back.
 //!
-//! Snapshots made here carry the database's project and environment, and its address as `saiken:source`: without an address
-//! of their own, they are never taken for objects of the environment, and stay when it is taken down. Their name is chosen
-//! before the call, so that one whose answer was lost is not made twice; an unfinished one is waited for.
+//! Snapshots made here carry the database's project and environment, and its address as `saiken:source`: without an
+//! address of their own, they are never taken for objects of the environment, and stay when it is taken down. Their
+//! name is chosen before the call, so that one whose answer was lost is not made twice; an unfinished one is waited
+//! for.
 //! API: <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBSnapshot.html>,
 //! <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBClusterSnapshot.html>
 

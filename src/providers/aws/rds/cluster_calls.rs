@@ -347,8 +347,8 @@ fn upkeep(
         .set_monitoring_role_arn(arn_of(want, monitoring.and_then(|m| m.role.as_ref()))?))
 }
 
-/// Deletes a cluster and its members, the writer last, and waits until all are gone. Its automated backups stay as long as their
-/// retention says.
+/// Deletes a cluster and its members, the writer last, and waits until all are gone. Its automated backups stay as long
+/// as their retention says.
 pub(super) async fn delete(cx: &Context, id: &str, watch: &dyn Watch) -> Result<(), ApiError> {
     let Some(now) = describe(cx, id).await? else { return Ok(()) };
     if now.deletion_protection() == Some(true) {

@@ -168,7 +168,8 @@ async fn create(
         Err(e) if e.class == ErrorClass::Unanswered || e.code.as_deref() == Some("DBInstanceAlreadyExists") => e,
         Err(e) => return Err(e),
     };
-    // Nobody knows what became of the call, or the name is taken: a member of this cluster is the one that was to be made.
+    // Nobody knows what became of the call, or the name is taken: a member of this cluster is the one that was to be
+    // made.
     let what = format!("database {id} to be seen");
     let seen = cx.wait(want.watch, &what, cx.poll() * 15, || async {
         Ok(Look::seen(describe(cx, id).await?.filter(|db| db.db_cluster_identifier() == Some(cluster))))

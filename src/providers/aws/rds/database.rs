@@ -1,17 +1,18 @@
 //! `database`: one database server, alone or with a standby, or a copy of another one that follows it.
 //!
-//! Name, engine, zone, encryption, master user, first database, character sets, time zone and where its data came from make a
-//! new server necessary; replacing one loses its data, so that is guarded. All else changes in place, at once. Storage only
-//! grows; the service may let it grow by itself (`storage.limit`), which is no difference: the size that was declared stands in
-//! a tag of the server's. `engine_version` is compared as far as it is given, so that minor versions that the service brings
-//! are none either.
+//! Name, engine, zone, encryption, master user, first database, character sets, time zone and where its data came from
+//! make a new server necessary; replacing one loses its data, so that is guarded. All else changes in place, at once.
+//! Storage only grows; the service may let it grow by itself (`storage.limit`), which is no difference: the size that
+//! was declared stands in a tag of the server's. `engine_version` is compared as far as it is given, so that minor
+//! versions that the service brings are none either.
 //!
-//! Its name is its id, and the list shows the tags. The creating call takes no token: a name that is taken is ours if the tags
-//! say so. A server that is made from a backup, or as a copy, takes its last settings by a second call: what is not set yet
-//! differs from what is declared, and the password, which nobody can read, has no fingerprint until it is set.
+//! Its name is its id, and the list shows the tags. The creating call takes no token: a name that is taken is ours if
+//! the tags say so. A server that is made from a backup, or as a copy, takes its last settings by a second call: what
+//! is not set yet differs from what is declared, and the password, which nobody can read, has no fingerprint until it
+//! is set.
 //!
-//! A deletion makes no last snapshot by itself (the engine has seen to a recovery point before), keeps the automated backups for
-//! as long as their retention says, and respects `deletion_protection`: it must be switched off first.
+//! A deletion makes no last snapshot by itself (the engine has seen to a recovery point before), keeps the automated
+//! backups for as long as their retention says, and respects `deletion_protection`: it must be switched off first.
 //! API: <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html>
 
 use std::collections::BTreeMap;
@@ -57,19 +58,19 @@ pub struct Database;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// Its name, part of its endpoint: 63 lower case letters, digits and single hyphens at most, a letter first; derived from
-    /// the address if left out. An object that replaces another one can't have the same name unless `lifecycle.replacement`
-    /// is `delete_first`.
+    /// Its name, part of its endpoint: 63 lower case letters, digits and single hyphens at most, a letter first;
+    /// derived from the address if left out. An object that replaces another one can't have the same name unless
+    /// `lifecycle.replacement` is `delete_first`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z][a-z0-9-]*$"), extend("x-change" = "replace"))]
     pub name: Option<String>,
-    /// Engine, in the API's words: `postgres`, `mysql`, `mariadb`, `oracle-ee`, `oracle-se2`, `sqlserver-se`… Needed unless
-    /// the data comes from elsewhere. (Aurora is the kind `database_cluster`.)
+    /// Engine, in the API's words: `postgres`, `mysql`, `mariadb`, `oracle-ee`, `oracle-se2`, `sqlserver-se`… Needed
+    /// unless the data comes from elsewhere. (Aurora is the kind `database_cluster`.)
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-change" = "replace"))]
     pub engine: Option<String>,
-    /// Version of the engine, compared as far as it is given: `16` is also 16.4, so that the service may bring minor versions.
-    /// Another major version is an upgrade that can't be taken back.
+    /// Version of the engine, compared as far as it is given: `16` is also 16.4, so that the service may bring minor
+    /// versions. Another major version is an upgrade that can't be taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-change" = "interrupts", "x-version" = true))]
     pub engine_version: Option<String>,
@@ -114,8 +115,8 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-change" = "interrupts"))]
     pub network_type: Option<NetworkType>,
-    /// How long automated backups are kept, also after the server: up to 35 whole days, `0s` for none at all. A change between
-    /// none and some may interrupt.
+    /// How long automated backups are kept, also after the server: up to 35 whole days, `0s` for none at all. A change
+    /// between none and some may interrupt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_retention: Option<Duration>,
     /// When the daily backup is made, in UTC: `17:00-17:30`, half an hour at least.
@@ -156,15 +157,16 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), extend("x-change" = "replace"))]
     pub user: Option<String>,
-    /// Whether the service makes the master user's password, keeps it in a secret (`secret_arn`) and changes it every week.
+    /// Whether the service makes the master user's password, keeps it in a secret (`secret_arn`) and changes it every
+    /// week.
     #[serde(default = "yes")]
     pub managed_password: bool,
-    /// Key that encrypts that secret (by ARN, if it is not owned); the account's default key if left out. It can't be changed
-    /// while the service keeps the password.
+    /// Key that encrypts that secret (by ARN, if it is not owned); the account's default key if left out. It can't be
+    /// changed while the service keeps the password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_key: Option<Ref<Key>>,
-    /// The master user's password, with `managed_password: false`: 8 to 128 characters. A digest of it stands in a tag of the
-    /// server's, so that a change is seen: take a long one that nobody can guess.
+    /// The master user's password, with `managed_password: false`: 8 to 128 characters. A digest of it stands in a tag
+    /// of the server's, so that a change is seen: take a long one that nobody can guess.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-sensitive" = true, "x-fingerprint" = true))]
     pub password: Option<String>,
@@ -219,7 +221,8 @@ pub struct Storage {
     /// Size, whole GiB; it can only grow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<Size>,
-    /// Size up to which the service lets it grow when it is nearly full, at least 10 % above `size`; `0B`: it does not grow.
+    /// Size up to which the service lets it grow when it is nearly full, at least 10 % above `size`; `0B`: it does not
+    /// grow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Size>,
     /// Type.

@@ -26,7 +26,8 @@ const CHANGED_WITHIN: Duration = Duration::from_secs(3 * 60 * 60);
 /// Longest time until a deleted server is gone.
 const GONE_WITHIN: Duration = Duration::from_secs(60 * 60);
 
-/// Fields that some call that makes a server from another one's data does not take, or that such a server has from there.
+/// Fields that some call that makes a server from another one's data does not take, or that such a server has from
+/// there.
 const LATER: [&str; 10] = [
     "engine_version",
     "storage",
@@ -227,8 +228,8 @@ async fn replicate(cx: &Context, want: &Create<'_, Spec>, name: &str, source: &s
 /// What a copy has of its source: whether it is encrypted, with which key, and its master user.
 pub(super) type Copied<'a> = (Option<bool>, Option<&'a str>, Option<&'a str>);
 
-/// Encryption, key and master user can't be chosen for what is made from another one's data: what is declared must be what
-/// is there, or the new one would have to be made anew at once.
+/// Encryption, key and master user can't be chosen for what is made from another one's data: what is declared must be
+/// what is there, or the new one would have to be made anew at once.
 pub(super) fn check_copied(
     (encrypted, key, user): (bool, Option<&str>, Option<&str>),
     source: &str,

@@ -1,19 +1,22 @@
 //! `database_cluster`: servers over one storage (Aurora), or one server with two readable standbys (Multi-AZ cluster).
 //!
-//! The servers of an Aurora cluster are declared inside it, by name: each is the server `CLUSTER-NAME`, made after the cluster,
-//! in the order of their tiers, so that the first becomes the writer. The service makes those of a Multi-AZ cluster by itself,
-//! of the cluster's `class`. Members carry project and environment, and no address: they are no objects of their own.
+//! The servers of an Aurora cluster are declared inside it, by name: each is the server `CLUSTER-NAME`, made after the
+//! cluster, in the order of their tiers, so that the first becomes the writer. The service makes those of a Multi-AZ
+//! cluster by itself, of the cluster's `class`. Members carry project and environment, and no address: they are no
+//! objects of their own.
 //!
-//! Name, engine, encryption, subnets, master user, first database and where its data came from make a new cluster necessary;
-//! replacing one loses its data, so that is guarded. All else changes in place, at once; members are added before others go.
-//! `engine_version` is compared as far as it is given. Backtracking and global clusters are left out.
+//! Name, engine, encryption, subnets, master user, first database and where its data came from make a new cluster
+//! necessary; replacing one loses its data, so that is guarded. All else changes in place, at once; members are added
+//! before others go. `engine_version` is compared as far as it is given. Backtracking and global clusters are left out.
 //!
-//! Its name is its id, and the list shows the tags. The creating calls take no token: a name that is taken is ours if the tags
-//! say so, and a member's if it is a member of this cluster. A run that ended before all members were there left a cluster that
-//! differs from what is declared; one that is made from a backup takes its last settings by a second call, as `database` does.
+//! Its name is its id, and the list shows the tags. The creating calls take no token: a name that is taken is ours if
+//! the tags say so, and a member's if it is a member of this cluster. A run that ended before all members were there
+//! left a cluster that differs from what is declared; one that is made from a backup takes its last settings by a
+//! second call, as `database` does.
 //!
-//! A deletion makes no last snapshot by itself (the engine has seen to a recovery point before), keeps the automated backups for
-//! as long as their retention says, and respects `deletion_protection`, which is looked at before the first member goes.
+//! A deletion makes no last snapshot by itself (the engine has seen to a recovery point before), keeps the automated
+//! backups for as long as their retention says, and respects `deletion_protection`, which is looked at before the first
+//! member goes.
 //! API: <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBCluster.html>
 
 use std::collections::BTreeMap;
@@ -58,17 +61,17 @@ pub struct DatabaseCluster;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// Its name, part of its endpoints: 63 lower case letters, digits and single hyphens at most, with those of its members; a
-    /// letter first; derived from the address if left out. An object that replaces another one can't have the same name unless
-    /// `lifecycle.replacement` is `delete_first`.
+    /// Its name, part of its endpoints: 63 lower case letters, digits and single hyphens at most, with those of its
+    /// members; a letter first; derived from the address if left out. An object that replaces another one can't have
+    /// the same name unless `lifecycle.replacement` is `delete_first`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z][a-z0-9-]*$"), extend("x-change" = "replace"))]
     pub name: Option<String>,
     /// Engine.
     #[schemars(extend("x-change" = "replace"))]
     pub engine: ClusterEngine,
-    /// Version of the engine, compared as far as it is given: `16` is also 16.4, so that the service may bring minor versions.
-    /// Another major version is an upgrade that can't be taken back.
+    /// Version of the engine, compared as far as it is given: `16` is also 16.4, so that the service may bring minor
+    /// versions. Another major version is an upgrade that can't be taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-change" = "interrupts", "x-version" = true))]
     pub engine_version: Option<String>,
@@ -124,8 +127,8 @@ pub struct Spec {
     /// Whether the API refuses to delete it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_protection: Option<bool>,
-    /// Values of the engine's parameters for all members. Another group is in force after their next restart, which is left to
-    /// the user.
+    /// Values of the engine's parameters for all members. Another group is in force after their next restart, which is
+    /// left to the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameter_group: Option<Ref<DatabaseClusterParameterGroup>>,
     /// Logs that are sent to log groups, in the engine's words: `postgresql`, `error`, `slowquery`, `audit`…
@@ -145,15 +148,16 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), extend("x-change" = "replace"))]
     pub user: Option<String>,
-    /// Whether the service makes the master user's password, keeps it in a secret (`secret_arn`) and changes it every week.
+    /// Whether the service makes the master user's password, keeps it in a secret (`secret_arn`) and changes it every
+    /// week.
     #[serde(default = "yes")]
     pub managed_password: bool,
-    /// Key that encrypts that secret (by ARN, if it is not owned); the account's default key if left out. It can't be changed
-    /// while the service keeps the password.
+    /// Key that encrypts that secret (by ARN, if it is not owned); the account's default key if left out. It can't be
+    /// changed while the service keeps the password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_key: Option<Ref<Key>>,
-    /// The master user's password, with `managed_password: false`: 8 to 128 characters. A digest of it stands in a tag of the
-    /// cluster's, so that a change is seen: take a long one that nobody can guess.
+    /// The master user's password, with `managed_password: false`: 8 to 128 characters. A digest of it stands in a tag
+    /// of the cluster's, so that a change is seen: take a long one that nobody can guess.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-sensitive" = true, "x-fingerprint" = true))]
     pub password: Option<String>,
@@ -263,7 +267,8 @@ pub struct ClusterBackup {
     /// Time whose state is restored, in UTC: `2026-11-23T05:00:00Z`; the latest that can be if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
-    /// Whether it shares the source's storage, and copies only what either changes (Aurora): there at once, with no `time`.
+    /// Whether it shares the source's storage, and copies only what either changes (Aurora): there at once, with no
+    /// `time`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub clone: bool,
 }

@@ -1,4 +1,5 @@
-//! Databases. What its kinds share: identifiers, tags, lists that show no tags, calls that are refused while something is busy.
+//! Databases. What its kinds share: identifiers, tags, lists that show no tags, calls that are refused while something
+//! is busy.
 
 mod backups;
 mod cluster_calls;
@@ -40,9 +41,9 @@ const GROUP_NAME: usize = 255;
 /// Calls for the tags of single objects under way at once.
 const AT_ONCE: usize = 8;
 
-/// A physical name as RDS takes it: lower case letters, digits and single hyphens, a letter first, no hyphen last, at most
-/// `limit` characters. One that has to be changed for that ends in 8 hexadecimal digits of a hash of what it was, so that
-/// addresses that differ in case only have different names.
+/// A physical name as RDS takes it: lower case letters, digits and single hyphens, a letter first, no hyphen last, at
+/// most `limit` characters. One that has to be changed for that ends in 8 hexadecimal digits of a hash of what it was,
+/// so that addresses that differ in case only have different names.
 fn identifier(name: &str, limit: usize) -> String {
     let plain = plain(name);
     let mut plain = plain.trim_end_matches('-');
@@ -112,8 +113,8 @@ struct Listed<T> {
     it: T,
 }
 
-/// Those of a list that are selected, with their tags. The index of tags (`what` is its type there, such as `rds:og`) tells
-/// those of most; what it does not know yet, and has a name as we give them, is asked for its tags by itself.
+/// Those of a list that are selected, with their tags. The index of tags (`what` is its type there, such as `rds:og`)
+/// tells those of most; what it does not know yet, and has a name as we give them, is asked for its tags by itself.
 async fn selected<T: Send>(
     cx: &Context,
     selection: &Selection<'_>,
@@ -183,8 +184,8 @@ async fn tally(cx: &Context, quotas: &[(&'static Quota, &str)]) -> Result<Option
     Ok(Some(all))
 }
 
-/// Makes a call that the API refuses while what it is about is busy, or still counts as used by what has just gone; again and
-/// again for some minutes, after which the API's own error tells.
+/// Makes a call that the API refuses while what it is about is busy, or still counts as used by what has just gone;
+/// again and again for some minutes, after which the API's own error tells.
 async fn when_free<T, F>(
     cx: &Context,
     watch: &dyn Watch,

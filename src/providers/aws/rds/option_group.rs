@@ -1,12 +1,13 @@
 //! `database_option_group`: further features of an engine, with their settings.
 //!
-//! Name, engine, major version and description make a new group necessary; options change in place, at once for the databases
-//! that use the group. Some options are permanent once they are in use: the API refuses to take them out. A group that a
-//! database, one of its snapshots or one of its automated backups refers to is not deleted.
+//! Name, engine, major version and description make a new group necessary; options change in place, at once for the
+//! databases that use the group. Some options are permanent once they are in use: the API refuses to take them out. A
+//! group that a database, one of its snapshots or one of its automated backups refers to is not deleted.
 //!
-//! The list shows no tags: the index of tags tells those of most groups, and what it does not know yet, under a name that
-//! derives from the environment's, is asked for them by itself. The creating call takes no token: a name that is taken is ours
-//! if its tags say so. A run that ended between the creation and its options left a group that differs from what is declared.
+//! The list shows no tags: the index of tags tells those of most groups, and what it does not know yet, under a name
+//! that derives from the environment's, is asked for them by itself. The creating call takes no token: a name that is
+//! taken is ours if its tags say so. A run that ended between the creation and its options left a group that differs
+//! from what is declared.
 //! API: <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateOptionGroup.html>
 
 use std::collections::BTreeMap;
@@ -38,8 +39,9 @@ pub struct DatabaseOptionGroup;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// Its name: 255 lower case letters, digits and single hyphens at most, a letter first; derived from the address if left
-    /// out. An object that replaces another one can't have the same name unless `lifecycle.replacement` is `delete_first`.
+    /// Its name: 255 lower case letters, digits and single hyphens at most, a letter first; derived from the address if
+    /// left out. An object that replaces another one can't have the same name unless `lifecycle.replacement` is
+    /// `delete_first`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255), regex(pattern = r"^[a-z][a-z0-9-]*$"), extend("x-change" = "replace"))]
     pub name: Option<String>,

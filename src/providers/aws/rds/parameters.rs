@@ -23,21 +23,23 @@ const A_CALL: usize = 20;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ParameterGroupSpec {
-    /// Its name: 255 lower case letters, digits, `.` and single hyphens at most, a letter first; derived from the address if
-    /// left out. An object that replaces another one can't have the same name unless `lifecycle.replacement` is
-    /// `delete_first`.
+    /// Its name: 255 lower case letters, digits, `.` and single hyphens at most, a letter first; derived from the
+    /// address if left out. An object that replaces another one can't have the same name unless `lifecycle.replacement`
+    /// is `delete_first`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255), regex(pattern = r"^[a-z][a-z0-9.-]*$"), extend("x-change" = "replace"))]
     pub name: Option<String>,
-    /// Engine and major version that it is for, in the API's words, such as `postgres16`, `mysql8.0`, `aurora-postgresql16`.
+    /// Engine and major version that it is for, in the API's words, such as `postgres16`, `mysql8.0`,
+    /// `aurora-postgresql16`.
     #[schemars(extend("x-change" = "replace"))]
     pub family: String,
     /// What it is for; its name if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255), extend("x-change" = "replace"))]
     pub description: Option<String>,
-    /// Values of parameters, by name; all others keep the engine's defaults, and one that is taken out gets its default back.
-    /// What the engine can change while it runs is applied at once, the rest with the next restart, which is left to the user.
+    /// Values of parameters, by name; all others keep the engine's defaults, and one that is taken out gets its default
+    /// back. What the engine can change while it runs is applied at once, the rest with the next restart, which is left
+    /// to the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-deep" = true))]
     pub parameters: Option<BTreeMap<String, String>>,

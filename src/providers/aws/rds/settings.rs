@@ -57,7 +57,8 @@ pub struct PerformanceInsights {
 pub struct Monitoring {
     /// Time between two: 1, 5, 10, 15, 30 or 60 seconds; `0s` for none at all.
     pub interval: Duration,
-    /// Role that the monitoring service takes to write them down (by ARN, if it is not owned); needed unless there are none.
+    /// Role that the monitoring service takes to write them down (by ARN, if it is not owned); needed unless there are
+    /// none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Ref<Role>>,
 }
@@ -169,8 +170,8 @@ fn window(text: &str, days: bool) -> Option<(u32, u32)> {
     Some((begin, (end + round - begin) % round))
 }
 
-/// The windows in which the service makes backups and keeps the database in order: half an hour each at least, in UTC, and not
-/// at the same time.
+/// The windows in which the service makes backups and keeps the database in order: half an hour each at least, in UTC,
+/// and not at the same time.
 pub(super) fn check_windows(backup: Option<&str>, maintenance: Option<&str>, problems: &mut Problems) {
     let mut parsed = |field: &str, text: Option<&str>, days: bool, example: &str| {
         let text = text.filter(|t| !is_unknown_text(t))?;

@@ -4,8 +4,8 @@
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::observed::Status;
 
-/// In use, whatever else goes on. What its owner can mend is no reason to make it anew: a full disk, parameters that do not
-/// go together, a key that can't be used.
+/// In use, whatever else goes on. What its owner can mend is no reason to make it anew: a full disk, parameters that do
+/// not go together, a key that can't be used.
 const READY: [&str; 13] = [
     "available",
     "backing-up",

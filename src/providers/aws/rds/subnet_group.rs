@@ -1,9 +1,9 @@
 //! `database_subnet_group`: the subnets that databases may stand in.
 //!
-//! Its name is its id, and makes a new group necessary; description and subnets change in place. The list shows no tags: the
-//! index of tags tells those of most groups, and what it does not know yet, under a name that derives from the environment's,
-//! is asked for them by itself. The creating call takes no token: a name that is taken is ours if its tags say so.
-//! A group that a database still uses is not deleted.
+//! Its name is its id, and makes a new group necessary; description and subnets change in place. The list shows no
+//! tags: the index of tags tells those of most groups, and what it does not know yet, under a name that derives from
+//! the environment's, is asked for them by itself. The creating call takes no token: a name that is taken is ours if
+//! its tags say so. A group that a database still uses is not deleted.
 //! API: <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBSubnetGroup.html>
 
 use std::collections::BTreeMap;
@@ -33,8 +33,8 @@ pub struct DatabaseSubnetGroup;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// Its name: 255 lower case letters, digits, spaces and `._-` at most; derived from the address if left out. An object
-    /// that replaces another one can't have the same name unless `lifecycle.replacement` is `delete_first`.
+    /// Its name: 255 lower case letters, digits, spaces and `._-` at most; derived from the address if left out. An
+    /// object that replaces another one can't have the same name unless `lifecycle.replacement` is `delete_first`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255), regex(pattern = r"^[a-z][a-z0-9 ._-]*$"), extend("x-change" = "replace"))]
     pub name: Option<String>,
