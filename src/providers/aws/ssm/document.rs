@@ -62,9 +62,11 @@ pub struct Spec {
     #[schemars(extend("x-change" = "replace"))]
     pub document_type: DocumentType,
     /// What it holds: a mapping, or a text (JSON, YAML, or that of a calendar); compared by its value. 64 KiB at most.
+    /// A parameter of the document's own is written `\{{ name }}`.
     #[schemars(extend("x-deep" = true, "x-text" = "text"))]
     pub content: Payload,
-    /// Form in which the service keeps it; JSON if left out, TEXT for a content that is neither JSON nor YAML.
+    /// Form in which the service keeps it; if left out, JSON for a mapping, TEXT for the text of a calendar, YAML for any
+    /// other text that can't be read as a mapping (because of tags such as `!Ref`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
     /// Objects that it can run on, such as `/AWS::EC2::Instance`; `/` for all.
@@ -348,8 +350,10 @@ impl AwsKind for Document {
 /// The form in which a document is to be kept: as declared, or as before, unless that is none for its content.
 fn format(spec: &Spec, before: Option<Format>) -> Format {
     let text = spec.content.value().is_string();
-    let kept = before.filter(|format| (*format == Format::Text) == text);
-    spec.format.or(kept).unwrap_or(if text { Format::Text } else { Format::Json })
+    let kept = before.filter(|format| *format != if text { Format::Json } else { Format::Text });
+    let of_text = if spec.document_type == DocumentType::ChangeCalendar { Format::Text } else { Format::Yaml };
+    let first = if text { of_text } else { Format::Json };
+    spec.format.or(kept).unwrap_or(first)
 }
 
 /// The name at the end of an ARN; a name is one already.
@@ -438,7 +442,9 @@ async fn whole(cx: &Context, read: &Read<'_>, listed: Listed, tags: Tags) -> Res
     let mut unread = Vec::new();
     let (mut content, mut display_name, mut shared) = (Payload::of_text(""), None, None);
     if read.wants("content", &tags) || read.wants("display_name", &tags) {
-        let Some(there) = version(cx, &name, None, listed.format == Some(Format::Text)).await? else { return Ok(None) };
+        let Some(there) = version(cx, &name, None, listed.format.unwrap_or(Format::Json).api()).await? else {
+            return Ok(None);
+        };
         content = Payload::of_text(there.content().unwrap_or_default());
         display_name = there.display_name().filter(|t| !t.is_empty()).map(str::to_owned);
     } else {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_ssm::operation::get_document::GetDocumentOutput;
-use aws_sdk_ssm::types::{DocumentDescription, DocumentFormat, DocumentPermissionType, DocumentStatus};
+use aws_sdk_ssm::types::{DocumentDescription, DocumentPermissionType, DocumentStatus};
 
 use super::payload::Payload;
 use crate::model::cloud::{ApiError, ErrorClass, Watch};
@@ -25,10 +25,6 @@ pub(super) struct Version<'a> {
 }
 
 impl Version<'_> {
-    fn is_text(&self) -> bool {
-        self.format == "TEXT"
-    }
-
     /// Whether a version is this one, as far as it shows.
     fn is(&self, there: &GetDocumentOutput) -> bool {
         Payload::of_text(there.content().unwrap_or_default()) == *self.content
@@ -46,17 +42,16 @@ pub(super) async fn describe(cx: &Context, name: &str) -> Result<Option<Document
     }
 }
 
-/// A version of a document, the default one if none is named; none if it is gone. The content comes as JSON, whatever
-/// form the service keeps it in, unless it is a text.
+/// A version of a document, the default one if none is named; none if it is gone. The service gives JSON unless it is
+/// asked for another form: that in which it keeps the document is as it was written.
 pub(super) async fn version(
     cx: &Context,
     name: &str,
     number: Option<&str>,
-    text: bool,
+    format: &str,
 ) -> Result<Option<GetDocumentOutput>, ApiError> {
-    let format = if text { DocumentFormat::Text } else { DocumentFormat::Json };
     let request = cx.clients.ssm.get_document().name(name).set_document_version(number.map(str::to_owned));
-    match cx.call("ssm:GetDocument", request.document_format(format).send()).await {
+    match cx.call("ssm:GetDocument", request.document_format(format.into()).send()).await {
         Ok(version) => Ok(Some(version)),
         Err(e) if e.class == ErrorClass::NotFound => Ok(None),
         Err(e) => Err(e),
@@ -97,7 +92,7 @@ fn is_there_already(error: &ApiError) -> bool {
 
 /// The number of the newest version that is as wanted.
 async fn same_version(cx: &Context, name: &str, wanted: &Version<'_>) -> Result<Option<String>, ApiError> {
-    let latest = version(cx, name, Some("$LATEST"), wanted.is_text()).await?;
+    let latest = version(cx, name, Some("$LATEST"), wanted.format).await?;
     if let Some(latest) = latest.filter(|v| wanted.is(v))
         && let Some(number) = latest.document_version()
         && is_in_form(cx, (name, number), wanted).await?
@@ -109,7 +104,7 @@ async fn same_version(cx: &Context, name: &str, wanted: &Version<'_>) -> Result<
     let mut versions: Vec<_> = pages.into_iter().flat_map(|p| p.document_versions.unwrap_or_default()).collect();
     versions.sort_by_key(|v| std::cmp::Reverse(v.document_version().and_then(|n| n.parse::<u64>().ok())));
     for number in versions.iter().filter_map(|v| v.document_version()) {
-        let there = version(cx, name, Some(number), wanted.is_text()).await?;
+        let there = version(cx, name, Some(number), wanted.format).await?;
         if there.is_some_and(|v| wanted.is(&v)) && is_in_form(cx, (name, number), wanted).await? {
             return Ok(Some(number.to_owned()));
         }

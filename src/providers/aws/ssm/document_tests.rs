@@ -122,6 +122,25 @@ fn a_content_is_the_same_as_json_as_yaml_and_as_a_mapping() {
 }
 
 #[tokio::test]
+async fn a_document_is_read_in_the_form_in_which_it_is_kept() {
+    // With a tag of its own, YAML can't be read as a mapping: it is compared as a text, so it must come as it was
+    // written.
+    let template = "Resources:\n  A: !GetAtt B.Arn\n";
+    let mut described = described("p-e-s-it", "1");
+    described["Document"]["DocumentType"] = json!("CloudFormation");
+    described["Document"]["DocumentFormat"] = json!("YAML");
+    let there = json!({"Name": "p-e-s-it", "DocumentVersion": "1", "DocumentFormat": "YAML", "Content": template});
+    let script = Script::default()
+        .answer("DescribeDocument", 200, &described.to_string())
+        .answer("GetDocument", 200, &there.to_string())
+        .and(script());
+    let spec = json!({"type": "cloud_formation", "content": template, "format": "yaml"});
+    let object = script.create::<Document>(spec).await.unwrap();
+    assert_eq!(object.spec["content"], template);
+    assert_eq!(sent(&script, "GetDocument")[0]["DocumentFormat"], "YAML");
+}
+
+#[tokio::test]
 async fn a_change_is_a_new_version_that_becomes_the_default() {
     let script = script();
     let mut to = spec();

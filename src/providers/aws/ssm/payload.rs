@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use granit_parser::{Event, Parser};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -11,7 +12,8 @@ use crate::diagnostic::Diagnostics;
 use crate::model::value::is_unknown_text;
 use crate::source::FileId;
 
-/// A mapping, a list, or a text. A text that holds a mapping or a list as JSON or YAML is that mapping or list.
+/// A mapping, a list, or a text. A text that holds a mapping or a list as JSON or YAML is that mapping or list, unless it
+/// uses tags of YAML, which would be lost.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Payload(Value);
@@ -27,7 +29,7 @@ impl Payload {
         if is_unknown_text(text) {
             return Self(value);
         }
-        let yaml = || Some(config::parse(FileId(0), text, &mut Diagnostics::default())?.untyped());
+        let yaml = || if has_tags(text) { None } else { of_yaml(text) };
         let read: Option<Value> = serde_json::from_str(text).ok().or_else(yaml);
         match read.filter(|v| v.is_object() || v.is_array()) {
             Some(read) => Self(read),
@@ -47,6 +49,22 @@ impl Payload {
             value => value.to_string(),
         }
     }
+}
+
+fn of_yaml(text: &str) -> Option<Value> {
+    Some(config::parse(FileId(0), text, &mut Diagnostics::default())?.untyped())
+}
+
+/// Whether a YAML text uses tags (`!Ref`), which no mapping could hold.
+fn has_tags(text: &str) -> bool {
+    let mut parser = Parser::new_from_str(text);
+    let mut events = std::iter::from_fn(|| parser.next_event()).map_while(Result::ok);
+    events.any(|(event, _)| {
+        matches!(
+            event,
+            Event::Scalar(.., Some(_)) | Event::SequenceStart(.., Some(_)) | Event::MappingStart(.., Some(_))
+        )
+    })
 }
 
 impl<'de> Deserialize<'de> for Payload {
@@ -81,5 +99,9 @@ mod tests {
         assert_eq!(read(json!("a:\n- 1\n- true\n")), mapping);
         assert_eq!(mapping.to_text(), r#"{"a":[1,true]}"#);
         assert_eq!(read(json!("BEGIN:VCALENDAR")).to_text(), "BEGIN:VCALENDAR");
+        for tagged in ["A: !Ref B\n", "A: !GetAtt\n- B\n- Arn\n", "a: !map {b: c}\n"] {
+            assert_eq!(read(json!(tagged)).to_text(), tagged, "nothing of it is lost");
+        }
+        assert!(read(json!("run: echo hello !world\n")).value().is_object());
     }
 }

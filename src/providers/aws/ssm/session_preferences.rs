@@ -237,7 +237,7 @@ impl AwsKind for SessionPreferences {
         let deep = FIELDS.iter().any(|field| read.wants(field, &tags));
         let mut content = Value::Null;
         if deep {
-            let Some(there) = version(cx, NAME, None, false).await? else { return Ok(Vec::new()) };
+            let Some(there) = version(cx, NAME, None, "JSON").await? else { return Ok(Vec::new()) };
             content = Payload::of_text(there.content().unwrap_or_default()).value().clone();
         }
         let arn = super::arn(&cx.region, document.owner().unwrap_or_default(), &format!("document/{NAME}"));
@@ -276,7 +276,7 @@ impl AwsKind for SessionPreferences {
     }
 
     async fn update(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError> {
-        let there = version(cx, NAME, None, false).await?;
+        let there = version(cx, NAME, None, "JSON").await?;
         let before = there.as_ref().and_then(|v| v.content()).unwrap_or_default();
         let content = with_inputs(Payload::of_text(before).value().clone(), inputs(&update.want)?);
         let content = Payload::of_text(&content.to_string());

@@ -123,7 +123,8 @@ pub struct RunCommand {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[0-9a-fA-F]{64}$"))]
     pub document_hash: Option<String>,
-    /// Values of its parameters. They are shown in plans: put no secrets in them.
+    /// Values of its parameters; `\{{RESOURCE_ID}}` and the like are filled in by the service. They are shown in plans:
+    /// put no secrets in them.
     #[serde(default)]
     pub parameters: BTreeMap<String, Vec<String>>,
     /// Remark that is shown with the command; 100 characters at most.
@@ -201,7 +202,8 @@ pub struct Automation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^(\$LATEST|\$DEFAULT|[1-9][0-9]*)$"))]
     pub document_version: Option<String>,
-    /// Values of its parameters. They are shown in plans: put no secrets in them.
+    /// Values of its parameters; `\{{RESOURCE_ID}}` and the like are filled in by the service. They are shown in plans:
+    /// put no secrets in them.
     #[serde(default)]
     pub parameters: BTreeMap<String, Vec<String>>,
 }
