@@ -67,6 +67,9 @@ pub(super) async fn selected<T: Send>(
     prefix: Option<String>,
     all: Vec<Listed<T>>,
 ) -> Result<Vec<(Listed<T>, Tags)>, ApiError> {
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut index = tagging::of_service(cx, service, selection).await?;
     let now = jiff::Timestamp::now().as_second();
     let (mut found, mut unsure) = (Vec::new(), Vec::new());

@@ -211,9 +211,9 @@ async fn a_vault_whose_creating_call_was_not_answered_is_found_by_its_name_and_a
 #[tokio::test]
 async fn all_pages_of_vaults_are_read() {
     let more = json!({"BackupVaultList": [], "NextToken": "more"}).to_string();
-    let second = format!("GET /backup-vaults?vaultType=BACKUP_VAULT&nextToken=more&maxResults=1000");
+    let second = "GET /backup-vaults?vaultType=BACKUP_VAULT&nextToken=more&maxResults=1000";
     let script = bare(Script::default().answer("GetResources", 200, &index(&[ARN])).answer(LIST, 200, &more).answer(
-        &second,
+        second,
         200,
         &list(&json!({})),
     ));
