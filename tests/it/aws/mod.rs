@@ -5,7 +5,6 @@ mod autoscaling_group;
 mod backup;
 mod balancing;
 mod calls;
-mod calls;
 mod cloud_control;
 mod database;
 mod instance;
@@ -105,8 +104,8 @@ cases! {
 const SCRIPTED: &[(&str, &str)] = &[
     ("association", "src/providers/aws/ssm/association_tests.rs"),
     ("patch_baseline", "src/providers/aws/ssm/patch_baseline_tests.rs"),
+    ("restore_testing_plan", "src/providers/aws/backup/restore_testing_plan/tests.rs"),
 ];
-const SCRIPTED: &[(&str, &str)] = &[("restore_testing_plan", "src/providers/aws/backup/restore_testing_plan/tests.rs")];
 
 #[test]
 fn every_kind_has_a_case() {
