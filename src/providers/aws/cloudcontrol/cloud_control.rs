@@ -196,7 +196,7 @@ impl AwsKind for CloudControl {
             tags.insert(TYPE.to_owned(), known.kind.clone());
         }
         let free = remove.iter().any(|tag| tag == ADDRESS);
-        tags.retain(|tag, _| !remove.contains(tag) && !(free && tag == TYPE) && !tag.starts_with("aws:"));
+        tags.retain(|tag, _| !(remove.contains(tag) || tag.starts_with("aws:") || free && tag == TYPE));
         if tags == known.tags {
             return Ok(());
         }

@@ -216,7 +216,8 @@ impl Query {
 /// Whether the API takes a period.
 fn check_period(period: &Duration, path: &str, problems: &mut Problems) {
     let seconds = period.seconds();
-    if !is_unknown_text(period.as_str()) && !([10, 20, 30].contains(&seconds) || (seconds > 0 && seconds % 60 == 0)) {
+    let minutes = seconds > 0 && seconds.is_multiple_of(60);
+    if !(is_unknown_text(period.as_str()) || [10, 20, 30].contains(&seconds) || minutes) {
         problems.add(path, format!("a period can't be `{period}`"), "take 10s, 20s, 30s or a multiple of 1m");
     }
 }

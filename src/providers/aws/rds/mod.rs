@@ -75,7 +75,7 @@ fn plain(name: &str) -> String {
 
 /// The name that a view's object has or will have.
 fn own_name(view: &View<'_>, limit: usize) -> Option<Name> {
-    let derived = !view.spec.get("name").is_some_and(|name| !name.is_null());
+    let derived = view.spec.get("name").is_none_or(|name| name.is_null());
     view.own_name().map(|name| Name::new(if derived { identifier(name, limit) } else { name.to_owned() }))
 }
 

@@ -141,7 +141,7 @@ pub(super) fn check_watching(
         }
         if let Some(time) = insights.retention.as_ref().filter(|t| !is_unknown_text(t.as_str())) {
             let days = time.seconds() / DAY;
-            let months = days % 31 == 0 && (1..=23).contains(&(days / 31));
+            let months = days.is_multiple_of(31) && (1..=23).contains(&(days / 31));
             if time.seconds() % DAY != 0 || !(days == 7 || days == 731 || months) {
                 let message = format!("the API can't keep it for `{time}`");
                 problems.add("performance_insights.retention", message, "take 7d, 731d, or a multiple of 31d");

@@ -346,7 +346,7 @@ pub(super) fn check(rules: &[LifecycleRule], problems: &mut Problems) {
 
 /// Whole days, and in an order that makes sense.
 fn check_times(rule: &LifecycleRule, at: &str, problems: &mut Problems) {
-    let whole = |duration: &Duration| is_unknown_text(duration.as_str()) || duration.seconds() % DAY == 0;
+    let whole = |duration: &Duration| is_unknown_text(duration.as_str()) || duration.seconds().is_multiple_of(DAY);
     let mut times = vec![
         ("expire_after".to_owned(), &rule.expire_after),
         ("expire_noncurrent_after".to_owned(), &rule.expire_noncurrent_after),

@@ -181,7 +181,7 @@ impl ReplicationRule {
         }
         let account = &self.account;
         let known = account.is_empty() || crate::model::value::is_unknown_text(account);
-        if !known && !(account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit())) {
+        if !(known || account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit())) {
             problems.add(
                 format!("{at}.account"),
                 format!("`{account}` is not 12 digits"),

@@ -178,8 +178,9 @@ impl Kind for SessionPreferences {
     }
 
     fn validate(spec: &Spec, problems: &mut Problems) {
-        let whole =
-            |time: &Duration, most: u64| time.seconds() % 60 == 0 && (1..=most).contains(&(time.seconds() / 60));
+        let whole = |time: &Duration, most: u64| {
+            time.seconds().is_multiple_of(60) && (1..=most).contains(&(time.seconds() / 60))
+        };
         let known = |time: &&Duration| !is_unknown_text(time.as_str());
         if let Some(idle) = spec.idle_timeout.as_ref().filter(known).filter(|t| !whole(t, 60)) {
             let message = format!("a session can't stay open for `{idle}` without a word");

@@ -283,7 +283,10 @@ pub(super) fn action(word: &str, response: Option<&Response>, insert: Option<&BT
 }
 
 /// Word, answer and headers of an action as read.
-pub(super) fn observed_action(tree: &Value) -> Option<(&str, Option<Response>, Option<BTreeMap<String, String>>)> {
+pub(super) type ObservedAction<'a> = (&'a str, Option<Response>, Option<BTreeMap<String, String>>);
+
+/// An action as read.
+pub(super) fn observed_action(tree: &Value) -> Option<ObservedAction<'_>> {
     let (word, members) = tree.as_object()?.iter().find(|(_, members)| !members.is_null())?;
     let response = members.get("CustomResponse").filter(|r| !r.is_null()).map(|r| Response {
         status: r.get("ResponseCode").and_then(Value::as_i64).and_then(|c| i32::try_from(c).ok()).unwrap_or_default(),
