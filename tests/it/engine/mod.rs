@@ -7,6 +7,7 @@ mod data_guard;
 mod growth;
 mod moves;
 pub mod system;
+mod whole;
 
 use proptest::prelude::*;
 use saiken::model::plan::{Operation, Plan};
