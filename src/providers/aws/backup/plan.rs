@@ -2,7 +2,7 @@
 //!
 //! Everything can change in place, the name too: a change writes a new version of the whole plan, in which what is not
 //! declared stays as it is. Former versions stay with the service, as do the recovery points when the plan goes.
-//! Selections are objects of their own (see [`super::plan_selections`]).
+//! Selections are objects of their own (see `plan_selections.rs`).
 //!
 //! The API gives the id, and names can be taken several times. The list of plans shows no tags (see [`super`]);
 //! everything but the name costs a call a plan. The creating call takes a client token and the tags; selections follow,

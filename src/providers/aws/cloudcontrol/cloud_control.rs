@@ -9,7 +9,7 @@
 //! only told are in the attribute `outputs`. What a type calls otherwise is refused before anything is made.
 //!
 //! **Whose an object is, its tags say**: a type without tags at its creation is refused. The index of tags finds
-//! objects by the tag `saiken:type`, and [`super::identify`] their identifiers; what it does not show yet is among the
+//! objects by the tag `saiken:type`, and `identify.rs` their identifiers; what it does not show yet is among the
 //! requests of the last hour, which the API lists. The creating call takes a client token. Each request runs in the
 //! background and is waited for; one that an earlier run left under way is waited for first. Objects of the whole
 //! account (roles, zones) are in the index of one region only: give them `region: us-east-1` (in that partition).

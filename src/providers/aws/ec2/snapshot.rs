@@ -9,7 +9,7 @@
 //!
 //! Neither creating call takes a client token: an object whose answer is lost is found by its tags. The service keeps
 //! moving a snapshot between tiers for up to three days: it counts as being where it goes to. One read of it tells all
-//! snapshots' tiers. The recovery points that are made before a volume goes ([`super::volume_points`]) carry no
+//! snapshots' tiers. The recovery points that are made before a volume goes (`volume_points.rs`) carry no
 //! address, and are not among these.
 //! API: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSnapshot.html>
 

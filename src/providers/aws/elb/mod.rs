@@ -4,7 +4,7 @@
 //! and, since that lags, what has a name that saiken may have given; their tags are then asked for, so that what counts
 //! is never the index. Creating calls take no client token. Their names can be taken once in a region, but the API
 //! takes a call with the same name *and settings* as done, whoever made the object: so the owner of what a creating
-//! call gave is looked at before anything else is done with it ([`check_owner`]).
+//! call gave is looked at before anything else is done with it (`check_owner`).
 
 mod attributes;
 pub mod listener;
