@@ -1,4 +1,4 @@
-//! Rules over several resources: circles of references, ranges of subnets.
+//! Rules over several resources: circles of references, regions, ranges of subnets.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ use crate::diagnostic::Diagnostic;
 use crate::graph::Graph;
 use crate::model::Address;
 use crate::model::desired::{Desired, Resource};
+use crate::model::kind::Scope;
 use crate::source::Span;
 
 /// Where a resource was declared.
@@ -53,6 +54,32 @@ impl Expansion<'_> {
             None => self.diagnostics.push(error),
         }
         true
+    }
+
+    /// What is in one region can't use what is in another, but for the few fields that take any.
+    pub(super) fn check_regions(&mut self, desired: &Desired, spans: &Spans) {
+        for (address, resource) in &desired.resources {
+            if resource.kind.facts.scope == Scope::Global {
+                continue;
+            }
+            let mut far: Option<&Resource> = None;
+            resource.kind.schema.visit_near_refs(&resource.spec, &mut |_, target| {
+                let used = target.as_str().and_then(|a| Address::parse(a).ok()).and_then(|a| desired.resources.get(&a));
+                if let Some(used) = used
+                    && used.kind.facts.scope == Scope::Regional
+                    && used.region != resource.region
+                {
+                    far.get_or_insert(used);
+                }
+            });
+            if let (Some(far), Some(declared)) = (far, spans.get(address)) {
+                let message = format!("{address} is in {} and uses {}, which is in {}", resource.region, far.address, far.region);
+                let error = Diagnostic::error(message)
+                    .at(declared.span, format!("in {}", resource.region))
+                    .help("give both the same `region`, or use one that is there");
+                self.report(error, &declared.place);
+            }
+        }
     }
 
     /// Subnets of one network must lie inside it and not overlap.

@@ -52,6 +52,7 @@ impl<'p> Expansion<'p> {
             secrets: self.secrets.clone(),
         };
         let circle = self.check_cycles(&desired, &spans);
+        self.check_regions(&desired, &spans);
         self.check_networks(&desired, &spans);
         desired.stacks = self.stacks_in_order(&desired, &spans, circle);
         desired

@@ -34,7 +34,7 @@ const USAGE: [(&str, &str); 35] = [
     ("min", "min a b"),
     ("max", "max a b"),
     ("replace", "replace text from to"),
-    ("lookup", "lookup map key"),
+    ("lookup", "lookup map key [other]"),
     ("eq", "eq a b"),
     ("ne", "ne a b"),
     ("gt", "gt a b"),
@@ -94,7 +94,7 @@ impl HelperDef for Typed {
 
 /// Registers all of ours.
 pub(super) fn register(handlebars: &mut Handlebars<'static>) {
-    let all: [(&'static str, Function); 21] = [
+    let all: [(&'static str, Function); 22] = [
         ("subnet", subnet),
         ("host", host),
         ("upper", |v| Ok(text(v, 0)?.to_uppercase().into())),
@@ -115,6 +115,7 @@ pub(super) fn register(handlebars: &mut Handlebars<'static>) {
         ("multiply", |v| calculate(v, i64::checked_mul)),
         ("min", |v| calculate(v, |a, b| Some(a.min(b)))),
         ("max", |v| calculate(v, |a, b| Some(a.max(b)))),
+        ("lookup", lookup),
         ("replace", |v| Ok(text(v, 0)?.replace(text(v, 1)?, text(v, 2)?).into())),
     ];
     for (name, function) in all {
@@ -142,6 +143,24 @@ fn integer(values: &[&Value], index: usize) -> Result<i64, String> {
 fn map<'v>(values: &[&'v Value], index: usize) -> Result<&'v serde_json::Map<String, Value>, String> {
     let value = argument(values, index)?;
     value.as_object().ok_or_else(|| format!("value {} must be a map, and is {value}", index + 1))
+}
+
+/// `lookup map key other`: one entry of a map, or one item of a list by its number; `other` if there is none.
+fn lookup(values: &[&Value]) -> Result<Value, String> {
+    let (from, key) = (argument(values, 0)?, plain(argument(values, 1)?));
+    let found = match from {
+        Value::Object(map) => map.get(&*key),
+        Value::Array(items) => key.parse::<usize>().ok().and_then(|n| items.get(n)),
+        other => return Err(format!("value 1 must be a map or a list, and is {other}")),
+    };
+    match (found.or(values.get(2).copied()), from) {
+        (Some(value), _) => Ok(value.clone()),
+        (None, Value::Object(map)) => {
+            let keys: Vec<_> = map.keys().map(String::as_str).collect();
+            Err(format!("there is no `{key}`, only {}", if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") }))
+        }
+        (None, _) => Err(format!("there is no item `{key}`; the first is 0")),
+    }
 }
 
 fn calculate(values: &[&Value], operation: fn(i64, i64) -> Option<i64>) -> Result<Value, String> {

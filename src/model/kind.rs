@@ -16,6 +16,9 @@ pub trait Kind: Send + Sync + 'static {
     /// Name in stack files: the field's own word, `snake_case`.
     const NAME: &'static str;
 
+    /// What the ids begin with of objects that the service itself provides, in every account.
+    const PROVIDED: &'static [&'static str] = &[];
+
     /// What the user writes. Its fields use `#[schemars(extend("x-…" = …))]` for the engine's metadata (see
     /// [`super::schema`]); an `Option` that is left out is not managed.
     type Spec: Serialize + DeserializeOwned + JsonSchema;
@@ -168,6 +171,8 @@ pub struct KindDef {
     pub name: &'static str,
     /// What the engine must know.
     pub facts: Facts,
+    /// What the ids begin with of objects that the service itself provides, in every account.
+    pub provided: &'static [&'static str],
     /// The fields.
     pub schema: Schema,
     /// The JSON Schema of the spec type (for `saiken schema` and the reference pages).
@@ -187,6 +192,7 @@ impl KindDef {
         Self {
             name: K::NAME,
             facts: K::facts(),
+            provided: K::PROVIDED,
             schema: Schema::of::<K::Spec>(),
             json_schema: |generator| generator.subschema_for::<K::Spec>(),
             normalise: normalise::<K>,

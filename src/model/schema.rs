@@ -15,6 +15,7 @@
 //! | `x-replaces` | attribute | of a free tree: attribute of the object that names the members that can't change |
 //! | `x-sets` | attribute | of a free tree: attribute of the object that names the lists that are sets |
 //! | `x-version` | `true` | a version, compared as far as it is declared: `16` is also `16.4` |
+//! | `x-anywhere` | `true` | a reference whose object may be in another region |
 //! | `x-type`, `x-ref` | set by the types of [`super::types`] | |
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -106,6 +107,8 @@ pub struct Field {
     pub sets: Option<String>,
     /// A version, compared as far as it is declared.
     pub version: bool,
+    /// References whose objects may be in another region.
+    pub anywhere: bool,
 }
 
 /// The fields of a mapping, in the order of the Rust type.
@@ -143,11 +146,24 @@ impl Schema {
 
     /// Calls `visit` for every reference in `value` with the kind it must have.
     pub fn visit_refs<'v>(&self, value: &'v Value, visit: &mut impl FnMut(&str, &'v Value)) {
-        if let Value::Object(map) = value {
-            for field in &self.fields {
-                if let Some(inner) = map.get(&field.name) {
-                    visit_refs(&field.ty, inner, visit);
-                }
+        self.visit_refs_of(value, &|_| true, visit);
+    }
+
+    /// Calls `visit` for every reference in `value` whose object must be in the region of the one that refers to it.
+    pub fn visit_near_refs<'v>(&self, value: &'v Value, visit: &mut impl FnMut(&str, &'v Value)) {
+        self.visit_refs_of(value, &|field| !field.anywhere, visit);
+    }
+
+    fn visit_refs_of<'v>(
+        &self,
+        value: &'v Value,
+        fields: &dyn Fn(&Field) -> bool,
+        visit: &mut impl FnMut(&str, &'v Value),
+    ) {
+        let Value::Object(map) = value else { return };
+        for field in self.fields.iter().filter(|f| fields(f)) {
+            if let Some(inner) = map.get(&field.name) {
+                visit_refs(&field.ty, inner, fields, visit);
             }
         }
     }
@@ -173,12 +189,19 @@ impl Schema {
     }
 }
 
-fn visit_refs<'v>(ty: &Type, value: &'v Value, visit: &mut impl FnMut(&str, &'v Value)) {
+fn visit_refs<'v>(
+    ty: &Type,
+    value: &'v Value,
+    fields: &dyn Fn(&Field) -> bool,
+    visit: &mut impl FnMut(&str, &'v Value),
+) {
     match (ty, value) {
         (Type::Ref(kind), _) => visit(kind, value),
-        (Type::Object(schema), _) => schema.visit_refs(value, visit),
-        (Type::List(inner, ..), Value::Array(items)) => items.iter().for_each(|v| visit_refs(inner, v, visit)),
-        (Type::Map(inner), Value::Object(map)) => map.values().for_each(|v| visit_refs(inner, v, visit)),
+        (Type::Object(schema), _) => schema.visit_refs_of(value, fields, visit),
+        (Type::List(inner, ..), Value::Array(items)) => {
+            items.iter().for_each(|v| visit_refs(inner, v, fields, visit));
+        }
+        (Type::Map(inner), Value::Object(map)) => map.values().for_each(|v| visit_refs(inner, v, fields, visit)),
         _ => {}
     }
 }
@@ -308,6 +331,7 @@ fn parse_field(name: &str, schema: &Value, required: bool, context: &str) -> Fie
         replaces: text(map, "x-replaces"),
         sets: text(map, "x-sets"),
         version: flag("x-version"),
+        anywhere: flag("x-anywhere"),
     }
 }
 

@@ -60,6 +60,9 @@ fn one(seed: &Seed<'_>, name: &str, stable: bool) -> Value {
         _ if name.ends_with("endpoint") || name.contains("dns") || name.ends_with("host") => {
             format!("{}.{}.simulated.example", drawn(name), seed.region)
         }
+        _ if name.ends_with("servers") => {
+            return json!([1, 2, 3, 4].map(|n| format!("ns-{n}.{}.simulated.example", drawn(name))));
+        }
         _ if name.ends_with("arn") => format!("{}/{name}", arn(seed)),
         _ if name.contains("account") => seed.account.to_owned(),
         _ if name.contains("name") => seed.name.to_owned(),

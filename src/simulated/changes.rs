@@ -63,7 +63,11 @@ impl Simulated {
         kind.schema.map_refs(&mut spec, &mut |target, value| {
             let id = match &*value {
                 Value::String(address) => match resolved.get(address.as_str()) {
-                    Some(known) => known.id.clone(),
+                    // In another region an object is known by its ARN only.
+                    Some(known) => match known.attributes.get("arn").and_then(Value::as_str) {
+                        Some(arn) if world.find(target, region, &known.id).is_none() => arn.to_owned(),
+                        _ => known.id.clone(),
+                    },
                     None => {
                         missing.get_or_insert(format!("the {target} {address} is not known"));
                         return;
@@ -71,6 +75,11 @@ impl Simulated {
                 },
                 other => other.get("id").and_then(Value::as_str).unwrap_or_default().to_owned(),
             };
+            // What the service itself provides is always there.
+            if self.kinds.get(target).is_some_and(|k| k.provided.iter().any(|p| id.starts_with(p))) {
+                *value = json!({ "id": id });
+                return;
+            }
             match world.find(target, region, &id).filter(|o| o.gone_at.is_none()) {
                 None => missing = missing.take().or_else(|| Some(format!("the {target} '{id}' does not exist"))),
                 Some(there) if self.is_pending(world, there) => {

@@ -107,8 +107,10 @@ impl World {
         if self.is_global(kind) { ACCOUNT } else { region }
     }
 
+    /// An ARN says itself which region it means.
     fn key(&self, kind: &str, region: &str, id: &str) -> String {
-        joined(kind, self.place(kind, region), id)
+        let named = id.starts_with("arn:").then(|| id.split(':').nth(3)).flatten().filter(|r| !r.is_empty());
+        joined(kind, self.place(kind, named.unwrap_or(region)), id)
     }
 
     /// All objects, in order of kind, place and id.

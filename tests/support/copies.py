@@ -13,6 +13,7 @@ has half made is not seen by another, and would be made twice.
 """
 
 import asyncio
+import functools
 import gc
 import io
 import json
@@ -36,6 +37,7 @@ os.environ.setdefault("MOTO_ACM_VALIDATION_WAIT", "0")
 import ministack.app
 from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict
 from ministack.services import backup, cloudcontrol, cloudwatch
+from moto import backends as moto_backends
 from moto.acm.models import CertBundle
 from moto.cloudtrail.models import Trail
 from moto.core.base_backend import BackendDict
@@ -57,6 +59,7 @@ from moto.rds.models import RDSBackend
 from moto.resourcegroupstaggingapi import models as tag_index
 from moto.route53.exceptions import ConflictingDomainExists
 from moto.route53.models import Route53Backend
+from moto.s3.models import FakeBucket, S3Backend
 from moto.s3.responses import S3Response
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.sns.responses import SNSResponse
@@ -100,6 +103,16 @@ def signed_for(environ):
     return parts[3] if len(parts) == 5 else None
 
 
+@functools.cache
+def loop_of(process):
+    return asyncio.new_event_loop()
+
+
+def loop():
+    """One for each process: what a copy inherits is still its parent's. Requests come one after the other."""
+    return loop_of(os.getpid())
+
+
 def other(environ, start_response):
     """Carries a request out in the second emulator, which speaks another protocol to its server."""
     length = int(environ.get("CONTENT_LENGTH") or 0)
@@ -132,7 +145,7 @@ def other(environ, start_response):
         else:
             parts.append(message.get("body", b""))
 
-    asyncio.run(ministack.app.app(scope, receive, send))
+    loop().run_until_complete(ministack.app.app(scope, receive, send))
     start_response(f"{status} {'OK' if status < 400 else 'Error'}", head)
     return [b"".join(parts)]
 
@@ -149,6 +162,22 @@ class Watching:
             if region in (self.region, ""):
                 sort = name.replace("/", ":").split(":")[0]
                 yield TaggedResource(arn=arn, tags=dict(tags), resource_type=f"cloudwatch:{sort}")
+
+
+class Buckets:
+    """The buckets of one region: the index would tell those of all in each."""
+
+    def __init__(self, backend, region):
+        self.backend, self.region = backend, region
+
+    def __getattr__(self, name):
+        return getattr(self.backend, name)
+
+    def iter_tagged_resources(self):
+        for tagged in self.backend.iter_tagged_resources():
+            bucket = self.backend.buckets.get(tagged.arn.split(":::")[-1])
+            if bucket is None or bucket.region_name == self.region:
+                yield tagged
 
 
 def improve():
@@ -251,6 +280,20 @@ def improve():
             vault[bound] = lock.get(bound)
         return 200, {"Content-Type": "application/json"}, b""
 
+    def lets_logs_in(target_bucket, target_prefix):
+        # It fails on a principal that is no mapping, and takes no lists.
+        def listed(value):
+            return value if isinstance(value, list) else [value]
+
+        statements = json.loads(target_bucket.policy or b"{}").get("Statement", [])
+        return any(
+            s["Effect"] == "Allow"
+            and isinstance(s["Principal"], dict)
+            and "logging.s3.amazonaws.com" in listed(s["Principal"].get("Service"))
+            and "s3:PutObject" in listed(s["Action"])
+            for s in statements
+        )
+
     def create_bucket_with_tags(self, request, bucket_name, querystring):
         answer = put_bucket(self, request, bucket_name, querystring)
         if not querystring and b"<Tags>" in self.body:
@@ -279,7 +322,11 @@ def improve():
     IamResponse.list_service_specific_credentials = lambda self: ActionResult({"ServiceSpecificCredentials": []})
     # It can make none; every run looks for them.
     SimpleSystemManagerResponse.list_associations = lambda self: ActionResult({"Associations": []})
+    FakeBucket._log_permissions_enabled_policy = staticmethod(lets_logs_in)
     backup.handle_request = handle_parts_of_vaults
+    # It looks through its own folder at every request.
+    modules = frozenset(moto_backends.list_of_moto_modules())
+    moto_backends.list_of_moto_modules = lambda: modules
     # What is written stands in place of what was there, and not beside it.
     Trail.put_insight_selectors = lambda self, insight_selectors: setattr(self, "insight_selectors", insight_selectors)
     # Its tags as they are, not as they were when it was made.
@@ -341,7 +388,8 @@ def improve_what_watches():
         return cloudwatch._cbor_ok({"DashboardEntries": [{name: d[name] for name in told} for d in all]})
 
     def taggable_of_both(account, region):
-        yield from taggable(account, region)
+        for backend in taggable(account, region):
+            yield Buckets(backend, region) if isinstance(backend, S3Backend) else backend
         yield Watching(region)
 
     put_metric_filter = LogsResponse.put_metric_filter

@@ -42,7 +42,7 @@ pub const ELSEWHERE: &[(&str, &str, &str)] = &[
     (
         "bucket",
         "access_log",
-        "unit tests: everything reaches the API, and is read; the emulator takes no policy with lists for the target",
+        "unit tests: everything reaches the API, and is read; and the reference system",
     ),
     ("bucket", "empty_on_delete", "another case: a derived name"),
     ("bucket", "event_bridge", "a unit test: notifications of others stay; the emulator does not read it back"),

@@ -14,6 +14,18 @@ pub fn cases(usual: u32) -> u32 {
     std::env::var("SAIKEN_FUZZ_CASES").map_or(usual, |text| text.parse().unwrap())
 }
 
+/// The folder of this repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Copies the files of a project.
+pub fn copy_project(from: &Path, to: &Path) {
+    for part in ["stacks", "templates", "environments"] {
+        copy_folder(&from.join(part), &to.join(part));
+    }
+}
+
 /// Copies a folder with all that is in it; one that is not there is empty.
 pub fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();

@@ -1,4 +1,4 @@
-//! The real binary, killed with SIGKILL again and again while it applies the reference system to a server over HTTP, then left
+//! The real binary, killed with SIGKILL again and again while it applies a system of servers to an emulator over HTTP, then left
 //! to finish: the cloud must be what an apply that nobody killed makes.
 
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ fn killed_at_random_times_it_ends_where_an_undisturbed_apply_ends() {
         let seed = number(SEED, 1) + round;
         let begun = Instant::now();
         let moto = empty().copy();
-        let mut killer = Killer { cli: Cli::new(&moto), moto: &moto, random: ChaCha8Rng::seed_from_u64(seed) };
+        let mut killer = Killer { cli: Cli::servers(&moto), moto: &moto, random: ChaCha8Rng::seed_from_u64(seed) };
         let mut kills = Vec::new();
         for (what, arguments, expected) in &clean.stages {
             if *what == "update" {
@@ -57,7 +57,7 @@ struct Undisturbed {
 impl Undisturbed {
     fn new() -> Self {
         let moto = empty().copy();
-        let cli = Cli::new(&moto);
+        let cli = Cli::servers(&moto);
         let apply: &[&str] = &["apply", "--yes"];
         let mut stages = Vec::new();
         for (what, arguments) in [("create", apply), ("update", apply), ("destroy", &["destroy", "--yes"])] {

@@ -167,8 +167,9 @@ fn one_stack_can_be_taken_down_only_if_nothing_else_needs_it() {
     s.local(&["apply", "--yes"]).code(0);
     let refused = s.local(&["destroy", "network", "--yes"]).code(1);
     assert!(refused.err.contains("the plan is refused; nothing was done"), "{}", refused.err);
-    s.local(&["destroy", "servers", "--yes"]).code(0);
-    s.local(&["destroy", "network", "--yes"]).code(0);
+    for stack in ["monitoring", "tenants", "servers", "endpoint", "data", "backups", "network", "foundation"] {
+        s.local(&["destroy", stack, "--yes"]).code(0);
+    }
     assert_eq!(s.local(&["show", "--format", "json"]).code(0).json()["objects"], json!([]));
 }
 

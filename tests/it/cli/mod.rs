@@ -11,10 +11,12 @@ mod simulated_page;
 mod stop;
 mod wrong;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Output;
 
 use assert_cmd::Command;
+
+use crate::support::repository;
 
 /// A project in a folder of its own, and the binary with a clean environment.
 pub struct Sandbox {
@@ -55,9 +57,7 @@ impl Sandbox {
     /// A copy of the reference project.
     pub fn reference() -> Self {
         let sandbox = Self::empty();
-        for folder in ["environments", "stacks", "templates"] {
-            crate::support::copy_folder(&repository().join(folder), &sandbox.path(folder));
-        }
+        crate::support::copy_project(repository(), sandbox.dir.path());
         sandbox
     }
 
@@ -114,8 +114,4 @@ impl Sandbox {
         let all: Vec<&str> = ["-e", "local"].into_iter().chain(arguments.iter().copied()).collect();
         self.run(&all)
     }
-}
-
-pub fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }

@@ -195,12 +195,19 @@ pub struct System {
 }
 
 impl System {
-    /// The stacks, templates and environments of this repository, in its simulated environment.
+    /// The reference system: the files of this repository, in its simulated environment.
     pub fn reference() -> Self {
+        Self::of_project(&crate::support::repository())
+    }
+
+    /// A smaller one: a network over three zones, and servers in it.
+    pub fn servers() -> Self {
+        Self::of_project(&crate::support::repository().join("tests/projects/servers"))
+    }
+
+    fn of_project(root: &Path) -> Self {
         let dir = folder();
-        for part in ["stacks", "templates", "environments"] {
-            crate::support::copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join(part), &dir.path().join(part));
-        }
+        crate::support::copy_project(root, dir.path());
         let mut system = Self::of(dir, "local");
         // While all is replaced at once, twice as many stand there.
         let more = system.desired.resources.values().map(|r| (r.kind.name.to_owned(), json!(1000)));
@@ -231,13 +238,14 @@ impl System {
     /// Other files.
     pub fn declare(&mut self, files: &[(&str, &str)]) {
         write(self.dir.path(), files);
-        self.desired = expanded(self.dir.path(), "test", &self.kinds).0;
+        self.desired = expanded(self.dir.path(), "test").0;
+        let names: BTreeSet<&str> = self.kinds.names().chain(named(&self.desired)).collect();
+        self.kinds = KINDS.only(&Vec::from_iter(names));
     }
 
     fn of(dir: tempfile::TempDir, environment: &str) -> Self {
-        static KINDS: LazyLock<Kinds> = LazyLock::new(providers::kinds);
-        let kinds = KINDS.clone();
-        let (desired, settings) = expanded(dir.path(), environment, &kinds);
+        let (desired, settings) = expanded(dir.path(), environment);
+        let kinds = KINDS.only(&Vec::from_iter(named(&desired)));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (runs, passed) = (AtomicU64::new(0), AtomicU64::new(0));
         let place = Place::Folder(dir.path().join(".saiken").join(&desired.environment.name));
@@ -502,12 +510,20 @@ fn write(root: &Path, files: &[(&str, &str)]) {
     }
 }
 
-fn expanded(root: &Path, environment: &str, kinds: &Kinds) -> (Desired, Value) {
+static KINDS: LazyLock<Kinds> = LazyLock::new(providers::kinds);
+
+/// The kinds that are declared. A run of these tests knows no others: each would be read, and found to be empty, at each
+/// of the many runs.
+fn named(desired: &Desired) -> impl Iterator<Item = &'static str> {
+    desired.resources.values().map(|r| r.kind.name)
+}
+
+fn expanded(root: &Path, environment: &str) -> (Desired, Value) {
     let loaded = config::load(root, environment);
     let mut diagnostics = loaded.diagnostics;
     let project =
         loaded.project.unwrap_or_else(|| panic!("{}", diagnostic::render(&diagnostics, &loaded.files, false)));
-    let (desired, more) = expand::expand(&project, &loaded.files, kinds);
+    let (desired, more) = expand::expand(&project, &loaded.files, &KINDS);
     diagnostics.extend(more);
     match desired {
         Some(desired) if !diagnostics.has_errors() => (desired, project.simulated),

@@ -7,7 +7,6 @@ mod data_guard;
 mod growth;
 mod moves;
 pub mod system;
-mod whole;
 
 use proptest::prelude::*;
 use saiken::model::plan::{Operation, Plan};

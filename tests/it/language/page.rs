@@ -5,7 +5,7 @@ use saiken::diagnostic::{Diagnostics, render};
 use saiken::source::Files;
 
 use super::{Project, expand};
-use crate::cli::repository;
+use crate::support::repository;
 
 fn page() -> String {
     std::fs::read_to_string(repository().join("docs/language.md")).unwrap()

@@ -7,7 +7,7 @@ use saiken::diagnostic::{Diagnostics, render};
 use saiken::source::Files;
 use serde_json::Value;
 
-use crate::cli::repository;
+use crate::support::repository;
 
 /// The YAML files of a folder and the schema of their sort.
 fn files_and_schema(folder: &str, sort: &str) -> (Vec<PathBuf>, Value) {

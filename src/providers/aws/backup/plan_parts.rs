@@ -93,6 +93,7 @@ pub struct Lifecycle {
 #[serde(deny_unknown_fields)]
 pub struct Copy {
     /// Vault that keeps the copy, in this or another region (by ARN, if it is not owned).
+    #[schemars(extend("x-anywhere" = true))]
     pub vault: Ref<BackupVault>,
     /// How long the copy is kept; for ever by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]

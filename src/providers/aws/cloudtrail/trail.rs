@@ -74,6 +74,7 @@ pub struct Spec {
     pub name: Option<String>,
     /// The bucket that its files go to (by name, if it is not owned); its policy must let `cloudtrail.amazonaws.com`
     /// write.
+    #[schemars(extend("x-anywhere" = true))]
     pub bucket: Ref<Bucket>,
     /// What their keys begin with, 200 characters at most, without `/` at the end; empty for nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -61,6 +61,7 @@ pub struct Spec {
 
 impl Kind for Policy {
     const NAME: &'static str = "policy";
+    const PROVIDED: &'static [&'static str] = &["arn:aws:iam::aws:policy/"];
     type Spec = Spec;
 
     fn facts() -> Facts {

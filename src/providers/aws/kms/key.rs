@@ -115,6 +115,7 @@ words! {
 
 impl Kind for Key {
     const NAME: &'static str = "key";
+    const PROVIDED: &'static [&'static str] = &["alias/aws/"];
     type Spec = Spec;
 
     fn facts() -> Facts {

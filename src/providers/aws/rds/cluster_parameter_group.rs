@@ -29,6 +29,7 @@ pub struct DatabaseClusterParameterGroup;
 
 impl Kind for DatabaseClusterParameterGroup {
     const NAME: &'static str = "database_cluster_parameter_group";
+    const PROVIDED: &'static [&'static str] = &["default."];
     type Spec = ParameterGroupSpec;
 
     fn facts() -> Facts {

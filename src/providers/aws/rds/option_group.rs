@@ -87,6 +87,7 @@ pub struct OptionSpec {
 
 impl Kind for DatabaseOptionGroup {
     const NAME: &'static str = "database_option_group";
+    const PROVIDED: &'static [&'static str] = &["default:"];
     type Spec = Spec;
 
     fn facts() -> Facts {

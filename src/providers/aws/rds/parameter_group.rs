@@ -30,6 +30,7 @@ pub struct DatabaseParameterGroup;
 
 impl Kind for DatabaseParameterGroup {
     const NAME: &'static str = "database_parameter_group";
+    const PROVIDED: &'static [&'static str] = &["default."];
     type Spec = ParameterGroupSpec;
 
     fn facts() -> Facts {

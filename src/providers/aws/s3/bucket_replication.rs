@@ -67,6 +67,7 @@ pub struct ReplicationRule {
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
     /// The bucket that they are copied to (by name, if it is not owned), of any region and account.
+    #[schemars(extend("x-anywhere" = true))]
     pub bucket: Ref<Bucket>,
     /// Account of that bucket, if the copies are to belong to it.
     #[serde(default)]
@@ -79,6 +80,7 @@ pub struct ReplicationRule {
     pub encrypted_objects: bool,
     /// Key of the other bucket's region for the copies of encrypted objects (by ARN, if it is not owned).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-anywhere" = true))]
     pub key: Option<Ref<Key>>,
     /// Whether an object that is deleted here gets a delete marker there.
     #[serde(default)]

@@ -109,6 +109,7 @@ pub struct Replica {
     /// Key of that region (by ARN, if it is not owned); left out, the account's own key for secrets. Another key makes
     /// a new copy, and for that moment there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-anywhere" = true))]
     pub key: Option<Ref<Key>>,
 }
 

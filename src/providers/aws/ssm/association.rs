@@ -167,6 +167,7 @@ words! {
 #[serde(deny_unknown_fields)]
 pub struct Output {
     /// The bucket.
+    #[schemars(extend("x-anywhere" = true))]
     pub bucket: Ref<Bucket>,
     /// What the names of the files begin with; empty for nothing.
     #[serde(default)]

@@ -145,6 +145,7 @@ words! {
 
 impl Kind for Document {
     const NAME: &'static str = "document";
+    const PROVIDED: &'static [&'static str] = &["AWS-", "AWSSupport-", "Amazon"];
     type Spec = Spec;
 
     fn facts() -> Facts {

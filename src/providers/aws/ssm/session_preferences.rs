@@ -65,7 +65,7 @@ pub struct SessionPreferences;
 pub struct Spec {
     /// Bucket that gets what is typed and shown, once a session is over; `{ id: "" }` for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-deep" = true))]
+    #[schemars(extend("x-anywhere" = true, "x-deep" = true))]
     pub bucket: Option<Ref<Bucket>>,
     /// What the names of these files begin with; empty for nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -133,6 +133,7 @@ pub struct RunCommand {
     pub comment: Option<String>,
     /// Bucket that gets what the command prints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-anywhere" = true))]
     pub output_bucket: Option<Ref<Bucket>>,
     /// What the names of these files begin with.
     #[serde(default, skip_serializing_if = "Option::is_none")]

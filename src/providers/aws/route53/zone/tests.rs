@@ -123,7 +123,8 @@ async fn a_reference_that_is_taken_by_our_own_zone_is_that_zone_and_by_anybody_e
     let taken = error("HostedZoneAlreadyExists");
     let script = making().xml(CREATE, 409, &taken).xml(ZONES, 200, &list(&zone(OURS, false), ""));
     assert_eq!(script.create::<Zone>(json!({"name": "example.com"})).await.unwrap().id, "Z1");
-    let script = making().xml(CREATE, 409, &taken).xml(ZONES, 200, &list(&zone("/saiken/q/e/1/s%2Fit/x", false), ""));
+    let theirs = list(&zone("/saiken/q/e/1/s%2Fit/x", false), "");
+    let script = Script::default().xml(CREATE, 409, &taken).xml(ZONES, 200, &theirs).xml(TAGS_OF, 200, &tags(&[]));
     let refused = script.create::<Zone>(json!({"name": "example.com"})).await.unwrap_err();
     assert_eq!(refused.code.as_deref(), Some("HostedZoneAlreadyExists"));
     assert!(script.asked(TAG).is_empty());
