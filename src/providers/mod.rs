@@ -69,6 +69,7 @@ registry! {
     aws::rds::cluster_parameter_group::DatabaseClusterParameterGroup,
     aws::rds::database::Database,
     aws::rds::database_cluster::DatabaseCluster,
+    aws::rds::database_snapshot::DatabaseSnapshot,
     aws::rds::option_group::DatabaseOptionGroup,
     aws::rds::parameter_group::DatabaseParameterGroup,
     aws::rds::subnet_group::DatabaseSubnetGroup,

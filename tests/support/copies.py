@@ -55,7 +55,7 @@ from moto.events.models import EventsBackend
 from moto.iam.models import IAMBackend
 from moto.iam.responses import IamResponse
 from moto.logs.responses import LogsResponse
-from moto.rds.models import RDSBackend
+from moto.rds.models import RDSBackend, SnapshotAttributesMixin
 from moto.resourcegroupstaggingapi import models as tag_index
 from moto.route53.exceptions import ConflictingDomainExists
 from moto.route53.models import Route53Backend
@@ -255,6 +255,13 @@ def improve():
                 tags = {tag["Key"]: tag["Value"] for tag in group.get_tags()}
                 yield TaggedResource(arn=group.arn, tags=tags, resource_type=f"rds:{sort}")
 
+    modify_attribute = SnapshotAttributesMixin.modify_attribute
+
+    def modify_and_keep_apart(self, name, add, remove):
+        # An account that is added twice is there twice.
+        modify_attribute(self, name, [value for value in add or [] if value not in self.attributes[name]], remove)
+
+    SnapshotAttributesMixin.modify_attribute = modify_and_keep_apart
     RDSBackend.describe_option_groups = all_or_one
     RDSBackend.modify_db_subnet_group = modify_and_keep
     RDSBackend.iter_tagged_resources = with_groups

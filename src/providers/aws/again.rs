@@ -60,6 +60,7 @@ const BY_NAME_OR_TAGS: &[(&str, &str)] = &[
     ("database_cluster_parameter_group", "name"),
     ("database_option_group", "name"),
     ("database_parameter_group", "name"),
+    ("database_snapshot", "name"),
     ("database_subnet_group", "name"),
     ("detector", "tags"),
     ("document", "name"),

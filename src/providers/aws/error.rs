@@ -99,6 +99,8 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
         | "InvalidDBInstanceState"
         | "InvalidDBInstanceStateFault"
         | "InvalidDBClusterStateFault"
+        | "InvalidDBSnapshotState"
+        | "InvalidDBClusterSnapshotStateFault"
         | "InvalidDBParameterGroupState"
         | "InvalidDBSubnetGroupStateFault"
         | "DuplicateLoadBalancerName"

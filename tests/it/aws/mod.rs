@@ -7,6 +7,7 @@ mod balancing;
 mod calls;
 mod cloud_control;
 mod database;
+mod database_snapshot;
 mod instance;
 mod key;
 mod kill;
@@ -54,6 +55,7 @@ cases! {
     database_cluster_parameter_group: database::cluster_parameter_group,
     database_option_group: database::option_group,
     database_parameter_group: database::parameter_group,
+    database_snapshot: database_snapshot::case,
     database_subnet_group: database::subnet_group,
     certificate: naming::certificate,
     backup_plan: backup::plan,

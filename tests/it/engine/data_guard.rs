@@ -96,6 +96,16 @@ fn entry(kind: &str) -> Option<Entry> {
                 ("from_backup", "{snapshot: first}", "{snapshot: second}"),
             ],
         },
+        "database_snapshot" => Entry {
+            fields: "tags: {a: b}",
+            replaced: &[
+                ("name", "orders", "orders-2"),
+                ("database", "{id: first}", "{id: second}"),
+                ("cluster", "{id: first}", "{id: second}"),
+                ("copy_of", "{database: first}", "{database: second}"),
+                ("key", "{id: key-1}", "{id: key-2}"),
+            ],
+        },
         _ => return None,
     })
 }
@@ -116,6 +126,9 @@ fn stack(kind: &str, name: &str, more: &[(&str, &str)]) -> String {
     }
     if kind == "snapshot" {
         fields.entry("copy_of").or_insert("{id: snap-1}");
+    }
+    if kind == "database_snapshot" && !["database", "cluster"].iter().any(|source| fields.contains_key(source)) {
+        fields.entry("copy_of").or_insert("{database: first}");
     }
     if kind == "database" || kind == "database_cluster" {
         fields.entry("engine").or_insert(if kind == "database" { "postgres" } else { "aurora_postgresql" });
@@ -251,8 +264,8 @@ fn replacing_because_of_a_reference_is_guarded() {
         let def = providers::kinds().get(kind).unwrap().clone();
         for field in def.schema.fields.iter().filter(|f| f.change == Change::Replace) {
             let Type::Ref(target) = &field.ty else { continue };
-            if (kind, target.as_str()) == ("snapshot", "volume") {
-                // The volume holds data itself: the next test.
+            if kind.ends_with("snapshot") && target != "key" {
+                // What it is of holds data itself: the next test.
                 continue;
             }
             let (fields, first, second) = match target.as_str() {
@@ -279,27 +292,38 @@ fn replacing_because_of_a_reference_is_guarded() {
 }
 
 #[test]
-fn a_snapshot_is_not_lost_with_the_volume_that_it_is_of() {
-    let both = |encrypted: bool| {
-        let disk = format!("  disk: {{kind: volume, zone: ap-northeast-1a, size: 10GiB, encrypted: {encrypted}}}\n");
-        format!("stack: data\nresources:\n  it: {{kind: snapshot, volume: disk}}\n{disk}")
-    };
-    let mut project = begun(&both(true));
-    project.write("stacks/data.yaml", &both(false));
-    let before = project.ids();
-    for named in [&["data/disk"][..], &["data/disk", "data/it"]] {
-        project.permits.data_loss = named.iter().map(|a| Address::parse(a).unwrap()).collect();
+fn a_snapshot_is_not_lost_with_what_it_is_of() {
+    const LOGIN: &str = "engine_version: '16', user: app";
+    for (kind, field, source) in [
+        ("snapshot", "volume", "volume, zone: ap-northeast-1a, size: 10GiB".to_owned()),
+        (
+            "database_snapshot",
+            "database",
+            format!("database, class: db.t4g.medium, engine: postgres, storage: {{size: 20GiB}}, {LOGIN}"),
+        ),
+        ("database_snapshot", "cluster", format!("database_cluster, engine: aurora_postgresql, {LOGIN}")),
+    ] {
+        let both = |encrypted: bool| {
+            let source = format!("  disk: {{kind: {source}, encrypted: {encrypted}}}\n");
+            format!("stack: data\nresources:\n  it: {{kind: {kind}, {field}: disk}}\n{source}")
+        };
+        let mut project = begun(&both(true));
+        project.write("stacks/data.yaml", &both(false));
+        let before = project.ids();
+        for named in [&["data/disk"][..], &["data/disk", "data/it"]] {
+            project.permits.data_loss = named.iter().map(|a| Address::parse(a).unwrap()).collect();
+            let report = project.execute(&project.plan(&[], false));
+            assert!(!report.refused.is_empty() && report.done.is_empty(), "{field} {named:?}: {report:#?}");
+            assert_eq!(project.ids(), before, "{field} {named:?}");
+        }
+        let ignoring = format!("{field}: disk, lifecycle: {{ignore: [{field}]}}}}");
+        project.write("stacks/data.yaml", &both(false).replace(&format!("{field}: disk}}"), &ignoring));
+        project.permits.data_loss = [Address::parse("data/disk").unwrap()].into();
         let report = project.execute(&project.plan(&[], false));
-        assert!(!report.refused.is_empty() && report.done.is_empty(), "{named:?}: {report:#?}");
-        assert_eq!(project.ids(), before, "{named:?}");
+        assert!(report.succeeded(), "{field}: {:#?} {:#?}", report.failed, report.refused);
+        assert_eq!(project.ids()["data/it"], before["data/it"], "{field}");
+        assert_ne!(project.ids()["data/disk"], before["data/disk"], "{field}");
     }
-    let kept = both(false).replace("volume: disk}", "volume: disk, lifecycle: {ignore: [volume]}}");
-    project.write("stacks/data.yaml", &kept);
-    project.permits.data_loss = [Address::parse("data/disk").unwrap()].into();
-    let report = project.execute(&project.plan(&[], false));
-    assert!(report.succeeded(), "{:#?} {:#?}", report.failed, report.refused);
-    assert_eq!(project.ids()["data/it"], before["data/it"]);
-    assert_ne!(project.ids()["data/disk"], before["data/disk"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@
 //! Snapshots made here carry the database's project and environment, and its address as `saiken:source`: without an
 //! address of their own, they are never taken for objects of the environment, and stay when it is taken down. Their
 //! name is chosen before the call, so that one whose answer was lost is not made twice; an unfinished one is waited
-//! for.
+//! for. Snapshots that are objects of their own (`database_snapshot`) do not count: they may go in the same plan.
 //! API: <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBSnapshot.html>,
 //! <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBClusterSnapshot.html>
 
@@ -19,7 +19,8 @@ use aws_sdk_rds::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_rds::types::{DbClusterSnapshot, DbSnapshot};
 use serde_json::Value;
 
-use super::to_tags;
+use super::snapshot_calls::is_own;
+use super::{from_tags, to_tags};
 use crate::model::cloud::{ApiError, ErrorClass, RecoveryPoint, Watch};
 use crate::model::observed::Object;
 use crate::model::ownership::{self, SOURCE};
@@ -50,11 +51,13 @@ struct Snapshot {
     made: Option<DateTime>,
     /// Resource id of what it is of: names are given again.
     of: Option<String>,
+    tags: Tags,
 }
 
 impl From<DbSnapshot> for Snapshot {
     fn from(s: DbSnapshot) -> Self {
         Self {
+            tags: from_tags(s.tag_list()),
             id: s.db_snapshot_identifier.unwrap_or_default(),
             state: s.status,
             kind: s.snapshot_type,
@@ -67,6 +70,7 @@ impl From<DbSnapshot> for Snapshot {
 impl From<DbClusterSnapshot> for Snapshot {
     fn from(s: DbClusterSnapshot) -> Self {
         Self {
+            tags: from_tags(s.tag_list()),
             id: s.db_cluster_snapshot_identifier.unwrap_or_default(),
             state: s.status,
             kind: s.snapshot_type,
@@ -111,6 +115,7 @@ pub(super) async fn points(
     let mut all = list(cx, of, &object.id, None).await?;
     all.extend(list(cx, of, &object.id, Some(OF_AWS_BACKUP)).await?);
     all.retain(|s| resource.is_none() || s.of.is_none() || s.of.as_deref() == resource);
+    all.retain(|s| !is_own(&cx.region, of, &s.id, &s.tags));
     all.retain(|s| stays || s.kind.as_deref() != Some("automated"));
     let mut points: Vec<RecoveryPoint> = all.iter().filter_map(|s| s.point(now)).collect();
     if let (true, Some(resource), Some(latest)) = (stays, resource, automated.latest)

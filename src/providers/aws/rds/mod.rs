@@ -10,10 +10,12 @@ pub mod database;
 mod database_calls;
 pub mod database_cluster;
 mod database_read;
+pub mod database_snapshot;
 pub mod option_group;
 pub mod parameter_group;
 mod parameters;
 pub mod settings;
+mod snapshot_calls;
 mod states;
 pub mod subnet_group;
 

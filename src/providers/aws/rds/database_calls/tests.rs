@@ -530,6 +530,20 @@ async fn snapshots_count_and_automated_backups_do_if_they_outlive_the_server_for
     assert_eq!(long[0].age - long[4].age, 86_400);
 }
 
+#[tokio::test]
+async fn a_snapshot_that_is_an_object_of_its_own_is_no_recovery_point_and_one_that_inherited_its_tags_is() {
+    for (id, count) in [("snapshot:mine", 0), ("snapshot:another", 1)] {
+        let mark = format!("<Tag><Key>saiken:snapshot</Key><Value>ap-northeast-1:{id}</Value></Tag>");
+        let tags = format!("<TagList>{OURS}{mark}</TagList></DBSnapshot>");
+        let shown = snapshots(&[("mine", "manual", "available", "db-A")]).replace("</DBSnapshot>", &tags);
+        let script = with(&[("available", "")])
+            .autoscaling("DescribeDBSnapshots", &shown)
+            .autoscaling("DescribeDBSnapshots", "<DBSnapshots/>");
+        let points = Typed::<Database>::default().recovery_points(&script.context(), &server()).await.unwrap();
+        assert_eq!(points.len(), count, "{id}");
+    }
+}
+
 async fn save(script: &Script, unfinished: Option<&str>) -> Result<RecoveryPoint, ApiError> {
     let request = SaveRequest { object: server(), unfinished: unfinished.map(str::to_owned) };
     Typed::<Database>::default().save(&script.context(), &request, &Unwatched).await
