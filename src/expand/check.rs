@@ -73,7 +73,8 @@ impl Expansion<'_> {
                 }
             });
             if let (Some(far), Some(declared)) = (far, spans.get(address)) {
-                let message = format!("{address} is in {} and uses {}, which is in {}", resource.region, far.address, far.region);
+                let message =
+                    format!("{address} is in {} and uses {}, which is in {}", resource.region, far.address, far.region);
                 let error = Diagnostic::error(message)
                     .at(declared.span, format!("in {}", resource.region))
                     .help("give both the same `region`, or use one that is there");

@@ -157,7 +157,10 @@ fn lookup(values: &[&Value]) -> Result<Value, String> {
         (Some(value), _) => Ok(value.clone()),
         (None, Value::Object(map)) => {
             let keys: Vec<_> = map.keys().map(String::as_str).collect();
-            Err(format!("there is no `{key}`, only {}", if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") }))
+            Err(format!(
+                "there is no `{key}`, only {}",
+                if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") }
+            ))
         }
         (None, _) => Err(format!("there is no item `{key}`; the first is 0")),
     }

@@ -50,8 +50,9 @@ from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.models.vpcs import VPCBackend
 from moto.ec2.responses.dhcp_options import DHCPOptions
-from moto.elbv2.models import ELBv2Backend
+from moto.elbv2.models import ELBv2Backend, elbv2_backends
 from moto.events.models import EventsBackend
+from moto.iam.access_control import PermissionResult
 from moto.iam.models import IAMBackend
 from moto.iam.responses import IamResponse
 from moto.logs.responses import LogsResponse
@@ -329,6 +330,8 @@ def improve():
     IamResponse.list_service_specific_credentials = lambda self: ActionResult({"ServiceSpecificCredentials": []})
     # It can make none; every run looks for them.
     SimpleSystemManagerResponse.list_associations = lambda self: ActionResult({"Associations": []})
+    # It knows no conditions: what a policy denies to some it would deny to all.
+    FakeBucket.get_permission = lambda self, action, resource: PermissionResult.NEUTRAL
     FakeBucket._log_permissions_enabled_policy = staticmethod(lets_logs_in)
     backup.handle_request = handle_parts_of_vaults
     # It looks through its own folder at every request.
@@ -456,6 +459,13 @@ def improve_balancing():
             tags = self.tagging_service.get_tag_dict_for_resource(arn)
             yield TaggedResource(arn=arn, tags=tags, resource_type="wafv2:webacl")
 
+    def users(self):
+        _, _, _, region, account, _ = self.arn.split(":", 5)
+        balancers = elbv2_backends[account][region].load_balancers.values()
+        return [b.arn for b in balancers if any(self.arn in (l.certificates or []) for l in b.listeners.values())]
+
+    # It would stay in use when its listener is gone.
+    CertBundle.in_use_by = property(users, lambda self, value: None)
     ELBv2Backend.add_listener_certificates = add_once
     WAFV2Backend.associate_web_acl = associate_in_place_of_another
     WAFV2Response.list_resources_for_web_acl = list_resources

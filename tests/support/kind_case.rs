@@ -39,11 +39,7 @@ pub const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("document", "display_name", "a unit test: every field reaches the API; the emulator has none"),
     ("certificate", "authority", "a unit test: an authority of one's own asks for no proof"),
     ("certificate", "imported", "a unit test: it is imported once, and again in its place"),
-    (
-        "bucket",
-        "access_log",
-        "unit tests: everything reaches the API, and is read; and the reference system",
-    ),
+    ("bucket", "access_log", "unit tests: everything reaches the API, and is read; and the reference system"),
     ("bucket", "empty_on_delete", "another case: a derived name"),
     ("bucket", "event_bridge", "a unit test: notifications of others stay; the emulator does not read it back"),
     ("bucket", "object_lock", "another case: a derived name"),

@@ -6,6 +6,7 @@
 mod data_guard;
 mod growth;
 mod moves;
+mod reference;
 pub mod system;
 
 use proptest::prelude::*;
