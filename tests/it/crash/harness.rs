@@ -512,10 +512,17 @@ fn write(root: &Path, files: &[(&str, &str)]) {
 
 static KINDS: LazyLock<Kinds> = LazyLock::new(providers::kinds);
 
-/// The kinds that are declared. A run of these tests knows no others: each would be read, and found to be empty, at each
+/// The kinds that are declared, and those of objects that they refer to. A run of these tests knows no others: each would be read, and found to be empty, at each
 /// of the many runs.
-fn named(desired: &Desired) -> impl Iterator<Item = &'static str> {
-    desired.resources.values().map(|r| r.kind.name)
+fn named(desired: &Desired) -> BTreeSet<&'static str> {
+    let mut names = BTreeSet::new();
+    for resource in desired.resources.values() {
+        names.insert(resource.kind.name);
+        resource.kind.schema.visit_refs(&resource.spec, &mut |kind, _| {
+            names.extend(KINDS.get(kind).map(|k| k.name));
+        });
+    }
+    names
 }
 
 fn expanded(root: &Path, environment: &str) -> (Desired, Value) {

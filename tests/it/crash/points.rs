@@ -168,7 +168,7 @@ fn a_crash_at_any_point_of_saving_and_deleting_data_leaves_a_recovery_point_of_e
 
 /// Many points of the reference system: one in so many, spread over the whole command. Each step passes the points that every
 /// step of the smaller system passes; what is more here is the kinds, the stacks and the second region.
-const REFERENCE: u64 = 41;
+const REFERENCE: u64 = 17;
 
 #[test]
 fn a_crash_of_the_reference_system_is_made_good_by_the_next_run() {
