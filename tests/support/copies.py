@@ -190,6 +190,7 @@ def improve():
     describe_certificate = CertBundle.describe
     associate_vpc = Route53Backend.associate_vpc_with_hosted_zone
     update_user = IAMBackend.update_user
+    update_group = IAMBackend.update_group
     handle_backup = backup.handle_request
     put_bucket = S3Response._bucket_response_put
     serialize_body = S3Serializer._serialize_body
@@ -325,7 +326,14 @@ def improve():
         update_user(self, user_name, new_path, new_user_name)
         self.tagger.tag_resource(user.arn, tags)
 
+    def update_group_with_path(self, group_name, new_group_name, new_path):
+        # It takes a path only with a name.
+        if new_path and not new_group_name:
+            self.get_group(group_name).path = new_path
+        return update_group(self, group_name, new_group_name, new_path)
+
     IAMBackend.update_user = update_user_with_its_tags
+    IAMBackend.update_group = update_group_with_path
     # Nobody has any.
     IamResponse.list_service_specific_credentials = lambda self: ActionResult({"ServiceSpecificCredentials": []})
     # It can make none; every run looks for them.

@@ -126,3 +126,48 @@ fn every_kind_has_a_case() {
     let without: Vec<&str> = kinds.names().filter(|name| !known.contains(name)).collect();
     assert!(without.is_empty(), "no case, and no crash test, for {without:?}");
 }
+
+/// The page that says of each kind how it is proven, from the cases themselves.
+fn proofs() -> String {
+    use crate::support::kind_case::ELSEWHERE;
+    let cases: std::collections::BTreeMap<_, _> = cases().into_iter().collect();
+    let mut page = String::from(
+        "# How each kind is proven\n\n\
+         Every kind is made, read back, changed in each field that can change, changed past saiken and put back, let go and \
+         taken over, replaced, deleted, and killed at each request of it, over the real SDK against an emulator; what the \
+         emulator lacks or loses is proven by scripted exchanges at the SDK's HTTP client, or by a case of its own. The page \
+         is made from the cases (`SAIKEN_WRITE=1 cargo test --test it aws::the_page`), and a kind without proof fails a \
+         test. See [tests](testing.md).\n\n\
+         | kind | emulator | fields proven otherwise, and by what |\n|---|---|---|\n",
+    );
+    for kind in saiken::providers::kinds().iter() {
+        let emulator = match (cases.get(kind.name), kind.facts.service) {
+            (None, _) => "none: scripted exchanges",
+            (Some(_), "backup" | "cloudcontrol" | "cloudformation" | "cloudwatch") => "ministack",
+            (Some(_), _) => "moto",
+        };
+        let mut otherwise: Vec<String> = ELSEWHERE
+            .iter()
+            .filter(|(name, _, _)| *name == kind.name)
+            .map(|(_, field, how)| format!("`{field}`: {how}"))
+            .collect();
+        let lost = cases.get(kind.name).into_iter().flat_map(|c| c.not_by_emulator);
+        otherwise.extend(lost.map(|(field, why)| format!("`{field}`: not compared there, {why}")));
+        if let Some((_, place)) = SCRIPTED.iter().find(|(name, _)| *name == kind.name) {
+            otherwise.push(format!("all: [`{place}`](../{place})"));
+        }
+        otherwise.dedup();
+        page.push_str(&format!("| `{}` | {emulator} | {} |\n", kind.name, otherwise.join("<br>")));
+    }
+    page
+}
+
+#[test]
+fn the_page_of_proofs_is_that_of_the_cases() {
+    let path = crate::support::repository().join("docs/proofs.md");
+    if std::env::var_os("SAIKEN_WRITE").is_some() {
+        std::fs::write(&path, proofs()).unwrap();
+    }
+    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(there == proofs(), "docs/proofs.md is out of date: SAIKEN_WRITE=1 cargo test --test it aws::the_page");
+}

@@ -197,7 +197,7 @@ pub struct System {
 impl System {
     /// The reference system: the files of this repository, in its simulated environment.
     pub fn reference() -> Self {
-        Self::of_project(&crate::support::repository())
+        Self::of_project(crate::support::repository())
     }
 
     /// A smaller one: a network over three zones, and servers in it.

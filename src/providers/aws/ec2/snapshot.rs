@@ -9,8 +9,8 @@
 //!
 //! Neither creating call takes a client token: an object whose answer is lost is found by its tags. The service keeps
 //! moving a snapshot between tiers for up to three days: it counts as being where it goes to. One read of it tells all
-//! snapshots' tiers. The recovery points that are made before a volume goes (`volume_points.rs`) carry no
-//! address, and are not among these.
+//! snapshots' tiers. Neither the recovery points that are made before a volume goes (`volume_points.rs`) nor snapshots by
+//! others that inherited the tags of their volume are among these: each of this kind says in a tag what it is.
 //! API: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSnapshot.html>
 
 use std::collections::BTreeMap;
@@ -42,6 +42,9 @@ use crate::providers::aws::kms::key::Key;
 use crate::providers::aws::preflight::kind::{Checked, Needs, Quota, Use};
 use crate::providers::aws::words::words;
 
+/// Tag that only objects of this kind have. Whoever makes snapshots of a volume, such as the backup service, may give them all
+/// tags of it, ownership included.
+const MARK: &str = "saiken:kind";
 /// Values that a filter takes
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSnapshotTierStatus.html>).
 const VALUES: usize = 200;
@@ -176,15 +179,18 @@ impl Checked for Snapshot {
 impl AwsKind for Snapshot {
     async fn read(cx: &Context, read: &Read<'_>) -> Result<Vec<Found<Spec>>, ApiError> {
         let mut filters = filters(&read.selection, "snapshot-id");
-        if matches!(read.selection, Selection::Owned { .. }) {
-            // Recovery points carry project and environment too, but no address.
-            filters.push(Filter::builder().name("tag-key").values(ownership::ADDRESS).build());
+        if !matches!(read.selection, Selection::Ids(_)) {
+            // Recovery points carry project and environment too, and others may have all tags of their volume.
+            filters.push(Filter::builder().name(format!("tag:{MARK}")).values(Self::NAME).build());
         }
         let request = cx.ec2().describe_snapshots().owner_ids("self").set_filters(Some(filters)).max_results(1000);
         let pages = cx.pages("ec2:DescribeSnapshots", request.into_paginator().send()).await?;
         let there =
             |s: &&ApiSnapshot| !matches!(s.state(), Some(SnapshotState::Recoverable | SnapshotState::Recovering));
         let mut all: Vec<Found<Spec>> = pages.iter().flat_map(|p| p.snapshots()).filter(there).map(found).collect();
+        for found in all.iter_mut().filter(|f| !is_own(&f.tags)) {
+            found.tags.retain(|tag, _| !ownership::ALL.contains(&tag.as_str()));
+        }
         tiers(cx, read, &mut all).await?;
         Ok(all)
     }
@@ -192,7 +198,9 @@ impl AwsKind for Snapshot {
     async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
         let spec = want.spec;
         let once = cx.once();
-        let tags = tag_specification(ResourceType::Snapshot, want.tags);
+        let mut tags = want.tags.clone();
+        tags.insert(MARK.to_owned(), Self::NAME.to_owned());
+        let tags = tag_specification(ResourceType::Snapshot, &tags);
         let of = match (&spec.copy_of, &spec.volume) {
             (Some(copy), _) => copy.id.clone(),
             (None, Some(volume)) => want.id(volume)?,
@@ -241,8 +249,23 @@ impl AwsKind for Snapshot {
     }
 
     async fn retag(cx: &Context, object: &Object, set: &Tags, remove: &[String]) -> Result<(), ApiError> {
-        retag(cx, object, set, remove).await
+        let (mut set, mut remove) = (set.clone(), remove.to_vec());
+        if set.contains_key(ownership::ADDRESS) {
+            set.insert(MARK.to_owned(), Self::NAME.to_owned());
+            if object.owner.is_none() {
+                // It may have inherited some.
+                remove.extend(ownership::ALL.into_iter().filter(|tag| !set.contains_key(*tag)).map(str::to_owned));
+            }
+        } else if remove.iter().any(|tag| tag == ownership::ADDRESS) {
+            remove.push(MARK.to_owned());
+        }
+        retag(cx, object, &set, &remove).await
     }
+}
+
+/// Whether the ownership tags of a snapshot are its own, so that it is an object of the kind.
+pub(super) fn is_own(tags: &Tags) -> bool {
+    tags.get(MARK).is_some_and(|kind| kind == Snapshot::NAME)
 }
 
 fn found(snapshot: &ApiSnapshot) -> Found<Spec> {
@@ -352,7 +375,8 @@ mod tests {
     }
 
     fn tags() -> String {
-        let tags = [("project", "p"), ("environment", "e"), ("address", "s/it"), ("generation", "1")];
+        let tags =
+            [("project", "p"), ("environment", "e"), ("address", "s/it"), ("generation", "1"), ("kind", "snapshot")];
         let items = tags.map(|(k, v)| format!("<item><key>saiken:{k}</key><value>{v}</value></item>"));
         format!("<tagSet>{}</tagSet>", items.join(""))
     }
@@ -458,14 +482,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_snapshot_that_inherited_the_tags_of_its_volume_is_nobodys() {
+        let inherited = snapshot("completed").replace("<item><key>saiken:kind</key><value>snapshot</value></item>", "");
+        let script = Script::default().ec2("DescribeSnapshots", &inherited).with(script());
+        assert_eq!(script.read::<Snapshot>().await.unwrap()[0].owner, None);
+        assert_eq!(
+            self::script().read::<Snapshot>().await.unwrap()[0].owner,
+            Some(crate::providers::aws::script::owner())
+        );
+    }
+
+    #[tokio::test]
     async fn recovery_points_are_not_read_and_what_is_in_the_recycle_bin_is_gone() {
         let script = Script::default().ec2("DescribeSnapshots", &snapshot("recoverable"));
         assert!(script.read::<Snapshot>().await.unwrap().is_empty());
         let asked = script.asked("DescribeSnapshots").join("");
-        assert!(
-            asked.contains("tag-key") && asked.contains("saiken%3Aaddress") && asked.contains("Owner.1=self"),
-            "{asked}"
-        );
+        assert!(asked.contains("tag%3Asaiken%3Akind&") && asked.contains("Owner.1=self"), "{asked}");
         let failed = Script::default().ec2("DescribeSnapshots", &snapshot("error")).with(self::script());
         let found = failed.read::<Snapshot>().await.unwrap().remove(0);
         assert!(matches!(found.status, Status::Failed(_)), "{:?}", found.status);

@@ -1,6 +1,7 @@
 //! EBS snapshots: the recovery points of a volume.
 //!
-//! Any complete snapshot of the account counts, whoever made it. Those made here carry the volume's project and
+//! Any complete snapshot of the account counts, whoever made it, but for those that are objects of their own (`snapshot`): they may
+//! go in the same plan. Those made here carry the volume's project and
 //! environment, and its address as `saiken:source`: without an address of their own, they are never taken for objects of
 //! the environment, and stay when it is taken down. A snapshot is encrypted as its volume is. CreateSnapshot takes no
 //! client token: an unfinished snapshot is waited for instead of making a second one.
@@ -10,7 +11,8 @@ use std::time::Duration;
 
 use aws_sdk_ec2::types::{Filter, ResourceType, Snapshot, SnapshotState};
 
-use super::tag_specification;
+use super::snapshot::is_own;
+use super::{from_tags, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass, RecoveryPoint, Watch};
 use crate::model::observed::Object;
 use crate::model::ownership::{self, SOURCE};
@@ -26,7 +28,8 @@ pub(super) async fn of_volume(cx: &Context, volume: &str) -> Result<Vec<Recovery
     let request = cx.ec2().describe_snapshots().owner_ids("self").filters(filter).max_results(1000);
     let pages = cx.pages("ec2:DescribeSnapshots", request.into_paginator().send()).await?;
     let now = jiff::Timestamp::now().as_second();
-    Ok(pages.iter().flat_map(|p| p.snapshots()).filter_map(|s| point(s, now)).collect())
+    let all = pages.iter().flat_map(|p| p.snapshots()).filter(|s| !is_own(&from_tags(s.tags())));
+    Ok(all.filter_map(|s| point(s, now)).collect())
 }
 
 /// A snapshot as a recovery point at a time in Unix seconds; none if it can't become one.
