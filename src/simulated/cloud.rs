@@ -163,7 +163,8 @@ fn asked<'w>(world: &'w World, request: &ReadRequest<'_>) -> Vec<&'w Stored> {
     let mut found: Vec<&Stored> = world.of_kind(request.kind, request.region).filter(|o| ours(o)).collect();
     let mut ids: BTreeSet<&str> = BTreeSet::new();
     for id in request.adopt {
-        if let Some(object) = world.find(request.kind, request.region, id).filter(|o| !ours(o))
+        let here = |o: &&Stored| world.is_global(request.kind) || o.region == request.region;
+        if let Some(object) = world.find(request.kind, request.region, id).filter(|o| here(o) && !ours(o))
             && ids.insert(&object.id)
         {
             found.push(object);

@@ -462,8 +462,13 @@ impl Runner {
 
     /// A project of this name in another region.
     pub fn in_region(name: &str, region: &str) -> Self {
+        Self::on(moto(), name, region)
+    }
+
+    /// A project of this name on another server.
+    pub fn on(moto: &Moto, name: &str, region: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let cloud: Arc<dyn Cloud> = Arc::new(runtime.block_on(moto().cloud(region)));
+        let cloud: Arc<dyn Cloud> = Arc::new(runtime.block_on(moto.cloud(region)));
         let project = format!("case-{name}");
         let (region, state) = (region.to_owned(), tempfile::tempdir().unwrap());
         Self { project, kinds: providers::kinds(), runtime, cloud, region, state }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::support::kind_case::Runner;
+use crate::support::kind_case::{Case, Runner};
+use crate::support::moto::empty;
 
 /// A region of its own, where no other test leaves objects.
 const REGION: &str = "eu-west-1";
@@ -115,4 +116,114 @@ fn a_field_without_a_page_costs_a_call_for_each_object_that_declares_it() {
     assert_eq!(calls["ec2:DescribeVpcs"], 1);
     assert!(runner.plan_of(&desired, &observed, false).is_empty());
     runner.apply(&desired, true);
+}
+
+/// Kinds of which there is one in a region at most.
+const SINGLE: [&str; 2] = ["detector", "session_preferences"];
+
+/// Calls that an API needs for each object, as no page tells it: kind, operation, what it tells.
+const FOR_EACH: &[(&str, &str, &str)] = &[
+    ("backup_plan", "backup:GetBackupPlan", "the rules"),
+    ("backup_plan", "backup:ListTags", "the tags"),
+    ("backup_vault", "backup:ListTags", "the tags"),
+    ("bucket", "s3:GetBucketOwnershipControls", "the ownership, which has a default that is kept"),
+    ("bucket", "s3:GetBucketPublicAccessBlock", "the block, which has a default that is kept"),
+    ("bucket", "s3:GetEncryptionConfiguration", "the encryption, which has a default that is kept"),
+    ("cloud_control", "cloudformation:GetResource", "the properties"),
+    ("dashboard", "cloudwatch:GetDashboard", "the body"),
+    ("document", "ssm:GetDocument", "the content"),
+    ("key", "kms:DescribeKey", "all but its id"),
+    ("load_balancer", "elasticloadbalancing:DescribeLoadBalancerAttributes", "the attributes"),
+    ("maintenance_window", "ssm:GetMaintenanceWindow", "the schedule"),
+    ("maintenance_window", "ssm:ListTagsForResource", "the tags"),
+    ("policy", "iam:ListPolicyTags", "the tags"),
+    ("trail", "cloudtrail:GetTrailStatus", "whether it records"),
+    ("web_acl", "wafv2:GetWebACL", "the rules"),
+    ("web_acl", "wafv2:ListTagsForResource", "the tags"),
+    ("zone", "route53:GetHostedZone", "the name servers"),
+];
+
+/// So many objects of a case, as plainly as the kind allows: without what costs a call an object, and with names of their own.
+fn several(case: &Case, count: usize) -> Vec<(String, &'static str, Value)> {
+    let kind = saiken::providers::kinds().get(case.kind).unwrap().clone();
+    let mut spec = case.first.clone();
+    for field in &kind.schema.fields {
+        let lost = case.not_by_emulator.iter().any(|(name, _)| *name == field.name);
+        if !field.required && (field.deep || lost || field.name == "name") {
+            spec.as_object_mut().unwrap().remove(&field.name);
+        }
+    }
+    let mut all: Vec<_> = case.needs.iter().map(|(a, k, s)| ((*a).to_owned(), *k, s.clone())).collect();
+    all.extend((0..count).map(|i| (format!("t/it{i}"), case.kind, varied(case.kind, spec.clone(), i))));
+    all
+}
+
+/// What can't be the same twice is different in each, or left out.
+fn varied(kind: &str, mut spec: Value, i: usize) -> Value {
+    let mut leave_out = |fields: &[&str]| fields.iter().for_each(|f| drop(spec.as_object_mut().unwrap().remove(*f)));
+    match kind {
+        "cloud_control" => spec["properties"]["Name"] = json!(format!("case-{i}")),
+        "flow_log" => spec["log_group"] = json!({"id": format!("logs-{i}")}),
+        "instance" => leave_out(&["private_ip"]),
+        "key" => leave_out(&["aliases"]),
+        "nat_gateway" => {
+            leave_out(&["elastic_ip"]);
+            spec["connectivity"] = json!("private");
+        }
+        "parameter" => spec["value"] = json!(i.to_string()),
+        "record" => spec["set"] = json!(format!("set-{i}")),
+        "route_table" => leave_out(&["subnets"]),
+        "subnet" => {
+            spec["cidr"] = json!(format!("10.0.{i}.0/24"));
+            spec["ipv6_number"] = json!(i);
+        }
+        "zone" => spec["name"] = json!(format!("zone-{i}.example")),
+        _ => {}
+    }
+    spec
+}
+
+#[test]
+fn more_objects_of_a_kind_cost_no_more_calls_but_where_the_api_has_no_page() {
+    let (mut wrong, mut known) = (Vec::new(), BTreeSet::new());
+    for (kind, case) in super::cases() {
+        if SINGLE.contains(&kind) {
+            continue;
+        }
+        let moto = empty().copy();
+        let case = case.prepared(&moto);
+        let mut names: Vec<&str> = case.needs.iter().map(|(_, kind, _)| *kind).collect();
+        names.push(kind);
+        let runner = Runner::on(&moto, "calls", crate::support::kind_case::REGION).only(&names);
+        let of = |count: usize| {
+            let all = several(&case, count);
+            let all: Vec<(&str, &str, Value)> = all.iter().map(|(a, k, s)| (a.as_str(), *k, s.clone())).collect();
+            runner.desired(&all, "", &[])
+        };
+        let counted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            [1, 3].map(|count| {
+                runner.apply(&of(count), false);
+                let (observed, calls) = runner.observe_and_count(&of(count));
+                let there = observed.objects.iter().filter(|o| o.kind == kind && o.owner.is_some()).count();
+                assert!(there >= count, "{kind}: {there}");
+                calls
+            })
+        }));
+        let Ok([one, three]) = counted else {
+            wrong.push(format!("{kind}: failed"));
+            continue;
+        };
+        let grown: Vec<_> =
+            three.iter().filter(|(operation, n)| one.get(*operation) != Some(n)).map(|(o, _)| o).collect();
+        for operation in grown {
+            if FOR_EACH.iter().any(|(k, o, _)| *k == kind && o == operation) {
+                known.insert((kind, operation.clone()));
+            } else {
+                wrong.push(format!("{kind}: {operation} {:?} -> {}", one.get(operation), three[operation]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let stale: Vec<_> = FOR_EACH.iter().filter(|(k, o, _)| !known.contains(&(*k, (*o).to_owned()))).collect();
+    assert!(stale.is_empty(), "no longer a call for each: {stale:?}");
 }

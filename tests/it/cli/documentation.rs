@@ -68,3 +68,11 @@ fn every_file_names_its_schema_in_its_first_line() {
         }
     }
 }
+
+#[test]
+fn the_example_of_a_new_kind_is_the_one_that_compiles() {
+    let page = std::fs::read_to_string(repository().join("docs/adding-a-kind.md")).unwrap();
+    let file = std::fs::read_to_string(repository().join("src/providers/aws/ec2/placement_group.rs")).unwrap();
+    let example = page.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next());
+    assert!(example == Some(file.as_str()), "copy src/providers/aws/ec2/placement_group.rs into docs/adding-a-kind.md");
+}

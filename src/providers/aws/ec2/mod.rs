@@ -9,6 +9,8 @@ pub mod internet_gateway;
 pub mod launch_template;
 mod launch_template_data;
 pub mod nat_gateway;
+#[cfg(test)]
+mod placement_group;
 pub mod route_table;
 mod route_table_routes;
 pub mod security_group;
