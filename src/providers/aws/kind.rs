@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,6 +26,8 @@ use crate::model::value::Map;
 pub(super) const SEEN_WITHIN: Duration = Duration::from_secs(120);
 /// Longest time until an object whose creating call was not answered is seen, if it was made at all.
 const MADE_WITHIN: Duration = Duration::from_secs(30);
+/// Looks for an object whose creating call was refused because it is there already.
+const LOOKS: u32 = 3;
 
 /// Tags as the engine handles them.
 pub type Tags = BTreeMap<String, String>;
@@ -461,14 +464,19 @@ pub async fn create_once<K: AwsKind>(
     let tags: Tags =
         want.tags.iter().filter(|(k, _)| keys.contains(&k.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect();
     let ids: Vec<String> = name.map(str::to_owned).into_iter().collect();
+    let looks = AtomicU32::new(0);
+    let most = if error.class == ErrorClass::Unanswered { u32::MAX } else { LOOKS };
     let look = || async {
+        let number = looks.fetch_add(1, Ordering::Relaxed) + 1;
         let selection = if ids.is_empty() { Selection::Tagged(&tags) } else { Selection::Ids(&ids) };
         let found = K::read(cx, &Read::brief(selection)).await?;
         let ours = found.into_iter().find(|f| f.status != Status::Deleting && whose(&f.tags) == owner);
+        if ours.is_none() && number >= most {
+            return Err(ApiError::new("wait", ErrorClass::TimedOut, "not ours"));
+        }
         Ok(Look::seen(ours.map(|f| f.id)))
     };
-    let limit = if error.class == ErrorClass::Unanswered { MADE_WITHIN } else { cx.poll() * 2 };
-    match cx.wait(want.watch, &format!("{} {} to be seen", K::NAME, want.name), limit, look).await {
+    match cx.wait(want.watch, &format!("{} {} to be seen", K::NAME, want.name), MADE_WITHIN, look).await {
         Err(e) if e.class == ErrorClass::TimedOut => Err(error),
         other => other,
     }

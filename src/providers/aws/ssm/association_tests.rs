@@ -176,10 +176,10 @@ async fn an_association_whose_creating_call_was_not_answered_is_found_and_not_ma
 #[tokio::test]
 async fn one_that_is_there_already_is_ours_if_its_tags_say_so() {
     let taken = |generation: &str| {
-        Script::default()
-            .refused("CreateAssociation", "AssociationAlreadyExists")
-            .answer("ListTagsForResource", 200, &json!({"TagList": tags(generation)}).to_string())
-            .and(script())
+        let whose = json!({"TagList": tags(generation)}).to_string();
+        let refused = Script::default().refused("CreateAssociation", "AssociationAlreadyExists");
+        // At each look.
+        (0..3).fold(refused, |script, _| script.answer("ListTagsForResource", 200, &whose)).and(script())
     };
     assert_eq!(taken("1").create::<Association>(spec()).await.unwrap().id, ID);
     let refused = taken("0").create::<Association>(spec()).await.unwrap_err();
