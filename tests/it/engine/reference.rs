@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use saiken::model::Address;
 use saiken::model::desired::{Desired, Resource};
 use saiken::model::environment::DataLoss;
 use saiken::{config, diagnostic, expand, providers};
@@ -225,6 +226,12 @@ fn two_administrators_and_no_port_for_administration() {
         let desired = declared(environment);
         let users = desired.resources.values().filter(|r| r.kind.name == "user").count();
         assert_eq!(users, if environment == "recovery" { 0 } else { 2 }, "{environment}");
+        // Nothing without a second factor, but what is needed to come by one and to begin a session with it.
+        let policy = &desired.resources[&Address::parse("foundation/access.second_factor").unwrap()].spec["document"];
+        let denied = policy["Statement"].as_array().unwrap().iter().find(|s| s["Effect"] == "Deny").unwrap();
+        let open = denied["NotAction"].as_array().unwrap();
+        assert!(open.contains(&json!("sts:GetSessionToken")), "{policy}");
+        assert!(open.iter().all(|a| a == "sts:GetSessionToken" || a.as_str().unwrap().starts_with("iam:")), "{policy}");
         for group in of_kind(&desired, "security_group") {
             for rule in group.spec["ingress"].as_array().into_iter().flatten() {
                 let open = rule["cidrs"].as_array().is_some_and(|c| !c.is_empty());
