@@ -226,6 +226,7 @@ fn notes(field: &Field) -> Vec<String> {
         (field.fingerprint, "compared by fingerprint"),
         (field.merge, "only declared keys are managed"),
         (field.version, "compared as far as it is declared"),
+        (field.anywhere, "of any region"),
     ] {
         if is {
             notes.push(word.to_owned());

@@ -13,6 +13,24 @@ use aws_sdk_resourcegroupstagging::types::TagFilter;
 use super::client::Context;
 use super::kind::{Selection, Tags};
 use crate::model::cloud::ApiError;
+use crate::model::observed::Object;
+use crate::model::ownership;
+
+/// The tags to set and to remove on an object that may have inherited the tags of what it is a copy of, ownership included: a tag
+/// of its own (`mark`) comes and goes with its owner, and says that the others are meant.
+pub(super) fn marked(object: &Object, set: &Tags, remove: &[String], mark: (&str, String)) -> (Tags, Vec<String>) {
+    let (mut set, mut remove) = (set.clone(), remove.to_vec());
+    if set.contains_key(ownership::ADDRESS) {
+        set.insert(mark.0.to_owned(), mark.1);
+        if object.owner.is_none() {
+            let inherited = ownership::ALL.into_iter().filter(|tag| !set.contains_key(*tag)).map(str::to_owned);
+            remove.extend(inherited);
+        }
+    } else if remove.iter().any(|tag| tag == ownership::ADDRESS) {
+        remove.push(mark.0.to_owned());
+    }
+    (set, remove)
+}
 
 /// Tags of the objects of a service that are selected by tags, by ARN; nothing for a selection by ids.
 ///

@@ -1,6 +1,6 @@
 //! Mistakes in references, repetition, conditions and components.
 
-use super::{errors, errors_of};
+use super::{ENVIRONMENT, errors, errors_of};
 
 const NETWORK: &str = "stack: s\nresources:\n  main: { kind: vpc, cidr: 10.0.0.0/16 }\n";
 
@@ -33,6 +33,22 @@ fn a_reference_of_the_wrong_kind_names_both_kinds() {
       |                           ^^^^ not of kind `vpc`
       |
       = help: there is: main
+    ");
+}
+
+#[test]
+fn a_reference_into_another_region_is_refused_but_where_a_field_takes_one() {
+    let regions = format!("{ENVIRONMENT}regions: {{ copies: ap-northeast-3 }}\n");
+    let stack = "stack: s\nresources:\n  near: { kind: key }\n  disk: { kind: volume, zone: ap-northeast-3a, size: 1GiB, region: copies, key: near }\n  far: { kind: backup_vault, region: copies }\n  plan: { kind: backup_plan, rules: { daily: { vault: here, schedule: rate(1 day), copies: [{ vault: far }] } } }\n  here: { kind: backup_vault }\n";
+    let said = errors(&[("environments/test.yaml", &regions), ("stacks/s.yaml", stack)]);
+    insta::assert_snapshot!(said, @r"
+    error: s/disk is in ap-northeast-3 and uses s/near, which is in ap-northeast-1
+     --> stacks/s.yaml:4:3
+      |
+    4 |   disk: { kind: volume, zone: ap-northeast-3a, size: 1GiB, region: copies, key: near }
+      |   ^^^^ in ap-northeast-3
+      |
+      = help: give both the same `region`, or use one that is there
     ");
 }
 

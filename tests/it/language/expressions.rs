@@ -63,6 +63,8 @@ fn every_helper_gives_what_the_reference_says() {
         ("{{ sha256 \"\" }}", json!("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")),
         ("{{ lookup map \"y\" }}", json!(2)),
         ("{{ lookup list 1 }}", json!("b")),
+        ("{{ lookup map \"z\" 7 }}", json!(7)),
+        ("{{ lookup list 9 \"none\" }}", json!("none")),
         ("{{ add n 1 }}", json!(4)),
         ("{{ subtract n 5 }}", json!(-2)),
         ("{{ multiply n n }}", json!(9)),

@@ -40,6 +40,7 @@ use crate::providers::aws::kind::{
 };
 use crate::providers::aws::kms::key::Key;
 use crate::providers::aws::preflight::kind::{Checked, Needs, Quota, Use};
+use crate::providers::aws::tagging::marked;
 use crate::providers::aws::words::words;
 
 /// Tag that only objects of this kind have. Whoever makes snapshots of a volume, such as the backup service, may give them all
@@ -249,16 +250,7 @@ impl AwsKind for Snapshot {
     }
 
     async fn retag(cx: &Context, object: &Object, set: &Tags, remove: &[String]) -> Result<(), ApiError> {
-        let (mut set, mut remove) = (set.clone(), remove.to_vec());
-        if set.contains_key(ownership::ADDRESS) {
-            set.insert(MARK.to_owned(), Self::NAME.to_owned());
-            if object.owner.is_none() {
-                // It may have inherited some.
-                remove.extend(ownership::ALL.into_iter().filter(|tag| !set.contains_key(*tag)).map(str::to_owned));
-            }
-        } else if remove.iter().any(|tag| tag == ownership::ADDRESS) {
-            remove.push(MARK.to_owned());
-        }
+        let (set, remove) = marked(object, set, remove, (MARK, Self::NAME.to_owned()));
         retag(cx, object, &set, &remove).await
     }
 }

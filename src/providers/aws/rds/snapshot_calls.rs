@@ -13,11 +13,12 @@ use super::settings::is_version;
 use super::{AT_ONCE, arn_of, count, from_tags, id_of, identifier, to_tags, when_free};
 use crate::model::cloud::{ApiError, ErrorClass, Watch};
 use crate::model::observed::{Object, Status};
-use crate::model::ownership::{self, ADDRESS, PREFIX};
+use crate::model::ownership::PREFIX;
 use crate::model::types::{Ref, Size};
 use crate::providers::aws::client::{Context, Look};
 use crate::providers::aws::ec2::attributes;
 use crate::providers::aws::kind::{Create, Found, Read, Selection, Tags, Update, create_once};
+use crate::providers::aws::tagging::marked;
 
 /// Longest wait for a snapshot: the first one of a database copies all of it.
 const MADE_WITHIN: Duration = Duration::from_secs(6 * 60 * 60);
@@ -484,17 +485,7 @@ pub(super) async fn delete(cx: &Context, id: &str, watch: &dyn Watch) -> Result<
 
 /// Sets and removes tags; with an owner comes the tag that makes ownership the snapshot's own.
 pub(super) async fn retag(cx: &Context, object: &Object, set: &Tags, remove: &[String]) -> Result<(), ApiError> {
-    let (mut set, mut remove) = (set.clone(), remove.to_vec());
-    if set.contains_key(ADDRESS) {
-        set.insert(SELF.to_owned(), mark(&cx.region, &object.id));
-        if object.owner.is_none() {
-            // It may have inherited some.
-            let inherited = ownership::ALL.into_iter().filter(|tag| !set.contains_key(*tag)).map(str::to_owned);
-            remove.extend(inherited);
-        }
-    } else if remove.iter().any(|tag| tag == ADDRESS) {
-        remove.push(SELF.to_owned());
-    }
+    let (set, remove) = marked(object, set, remove, (SELF, mark(&cx.region, &object.id)));
     super::retag(cx, object, &set, &remove).await
 }
 

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::model::ownership::ADDRESS;
 use crate::providers::aws::script::{Script, object};
 
 /// Ownership tags, and the one that makes them a snapshot's own.
