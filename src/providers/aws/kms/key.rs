@@ -563,7 +563,8 @@ async fn settle(
         for alias in wanted.iter().filter(|w| !have.contains(w)) {
             take_alias(cx, id, &format!("alias/{alias}"), want.tags).await?;
         }
-        for alias in have.iter().filter(|h| !wanted.contains(h)) {
+        // A key that was nobody's has its own alias among the further ones until it is owned.
+        for alias in have.iter().filter(|h| !wanted.contains(h) && *h != want.name) {
             let request = kms.delete_alias().alias_name(format!("alias/{alias}"));
             cx.call("kms:DeleteAlias", request.send()).await?;
         }
