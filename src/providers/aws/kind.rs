@@ -356,7 +356,8 @@ impl<K: AwsKind> Handler for Typed<K> {
             changed: &request.changed,
         };
         if request.changed.iter().any(|field| field != "tags") {
-            K::update(cx, &update).await?;
+            // What it names may have been made just now, in the same apply.
+            K::update(&cx.fresh(), &update).await?;
         }
         // Last, so that the fingerprints tell of fields that really were written.
         let (set, remove) = tag_changes(&request.object, desired);

@@ -27,6 +27,9 @@ pub(super) enum Manner {
     Once,
 }
 
+/// Pauses after which a role is looked for again by a service that does not know it yet: IAM may take minutes.
+const UNKNOWN_PAUSES: u32 = 4;
+
 /// Names, in error codes, of what is never made by the program: what is not found is not there.
 const FOREIGN: [&str; 4] = ["InvalidAMI", "InvalidKeyPair", "InvalidSnapshot", "InvalidZone"];
 
@@ -62,10 +65,15 @@ impl ClassifyRetry for Rules {
             Some(text) => text.split([':', ';']).next().unwrap_or_default(),
             None => code(&body),
         };
-        if status.is_some_and(|s| (400..500).contains(&s)) && is_not_seen_yet(code, &body, status.unwrap_or_default()) {
-            return RetryAction::retryable_error_with_explicit_delay(ErrorKind::TransientError, self.pause);
-        }
-        RetryAction::NoActionIndicated
+        let Some(status) = status.filter(|s| (400..500).contains(s)) else { return RetryAction::NoActionIndicated };
+        let pause = if is_not_seen_yet(code, &body, status) {
+            self.pause
+        } else if is_not_known_yet(code, &body) {
+            self.pause * UNKNOWN_PAUSES
+        } else {
+            return RetryAction::NoActionIndicated;
+        };
+        RetryAction::retryable_error_with_explicit_delay(ErrorKind::TransientError, pause)
     }
 
     fn name(&self) -> &'static str {
@@ -86,6 +94,28 @@ fn is_not_seen_yet(code: &str, body: &str, status: u16) -> bool {
     let profile = body.to_lowercase().replace(' ', "").contains("iaminstanceprofile");
     error::classify(code, body, status) == ErrorClass::NotFound
         || (matches!(code, "InvalidParameterValue" | "ValidationError") && profile)
+}
+
+/// How services say that they do not know a role or user, or what it may do, which may have been made just now: the start of
+/// the code, and a part of the message in lower case
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency>).
+const UNKNOWN: [(&str, &str); 7] = [
+    // IAM, S3 and KMS about a policy that names it; Secrets Manager has a word of its own.
+    ("MalformedPolicy", "invalid principal"),
+    ("MalformedPolicy", "unsupported principal"),
+    // SNS about a topic's policy.
+    ("InvalidParameter", "principalnotfound"),
+    // EC2 about the role of a flow log.
+    ("InvalidParameter", "unable to assume given iam role"),
+    // RDS about the role that measures, EventBridge about that of a target, and Auto Scaling about that of a hook.
+    ("InvalidParameterValue", "required permissions for: enhanced_monitoring"),
+    ("ValidationException", "cannot be assumed by principal"),
+    ("ValidationError", "unable to publish test message to notification target"),
+];
+
+fn is_not_known_yet(code: &str, body: &str) -> bool {
+    let body = body.to_lowercase();
+    UNKNOWN.iter().any(|(start, part)| code.starts_with(start) && body.contains(part))
 }
 
 /// The code in the body of an error: XML, JSON, or CBOR, whose texts stand there as they are.
@@ -125,6 +155,31 @@ mod tests {
         for code in ["InvalidAMIID.NotFound", "InvalidKeyPair.NotFound", "InvalidParameterValue", "DependencyViolation"]
         {
             assert!(!not_yet(code, ""), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_role_may_not_be_known_yet_and_a_wrong_policy_is_wrong() {
+        for (code, message) in [
+            ("MalformedPolicyDocument", "Invalid principal in policy: \"AWS\":\"arn:aws:iam::123456789012:role/new\""),
+            ("MalformedPolicyDocumentException", "Policy contains a statement with one or more invalid principals."),
+            ("MalformedPolicyDocumentException", "This resource policy contains an unsupported principal."),
+            ("InvalidParameter", "Invalid parameter: Policy Error: PrincipalNotFound"),
+            ("InvalidParameter", "Unable to assume given IAM role"),
+            ("ValidationException", "Provided role 'arn' cannot be assumed by principal 'events.amazonaws.com'."),
+            (
+                "InvalidParameterValue",
+                "IAM role ARN value is invalid or does not include the required permissions for: ENHANCED_MONITORING",
+            ),
+        ] {
+            assert!(is_not_known_yet(code, &error(code, message)), "{code}: {message}");
+        }
+        for (code, message) in [
+            ("MalformedPolicyDocument", "Syntax errors in policy."),
+            ("InvalidParameter", "Invalid parameter: Policy Error: null"),
+            ("ValidationError", "an invalid principal"),
+        ] {
+            assert!(!is_not_known_yet(code, &error(code, message)), "{code}: {message}");
         }
     }
 

@@ -378,7 +378,7 @@ async fn set_retention(cx: &Context, name: &str, spec: &Spec) -> Result<(), ApiE
             cx.call("logs:PutRetentionPolicy", request.send()).await.map(|_| ())
         }
         _ => {
-            let request = logs.delete_retention_policy().log_group_name(name);
+            let request = cx.plain().clients.logs.delete_retention_policy().log_group_name(name);
             match cx.call("logs:DeleteRetentionPolicy", request.send()).await {
                 // None is set.
                 Err(e) if e.class == ErrorClass::NotFound => Ok(()),

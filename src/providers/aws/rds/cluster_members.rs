@@ -137,7 +137,8 @@ pub(super) async fn settle(cx: &Context, cluster: &str, want: &Create<'_, Spec>)
     }
     let gone: Vec<&str> =
         without(&there, wanted).into_iter().filter_map(|name| there[name].db_instance_identifier()).collect();
-    try_join_all(gone.iter().map(|id| delete(cx, id, want.watch))).await.map(drop)
+    let plain = cx.plain();
+    try_join_all(gone.iter().map(|id| delete(&plain, id, want.watch))).await.map(drop)
 }
 
 async fn create(

@@ -344,6 +344,7 @@ async fn set_logging(cx: &Context, want: &Create<'_, Spec>, arn: &str) -> Result
 }
 
 async fn stop_logging(cx: &Context, arn: &str) -> Result<(), ApiError> {
+    let cx = cx.plain();
     let request = cx.clients.waf.delete_logging_configuration().resource_arn(arn);
     match cx.call("wafv2:DeleteLoggingConfiguration", request.send()).await {
         // There is none.
@@ -378,6 +379,7 @@ async fn associate(cx: &Context, arn: &str, balancer: &str, watch: &dyn Watch) -
 }
 
 async fn disassociate(cx: &Context, balancer: &str) -> Result<(), ApiError> {
+    let cx = cx.plain();
     let request = cx.clients.waf.disassociate_web_acl().resource_arn(balancer);
     match cx.call("wafv2:DisassociateWebACL", request.send()).await {
         // The load balancer is gone.
