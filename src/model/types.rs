@@ -318,8 +318,11 @@ fn canonical_statement(statement: &mut Value) {
         }
     }
     for key in ["Principal", "NotPrincipal"] {
-        for value in map.get_mut(key).and_then(Value::as_object_mut).into_iter().flat_map(|m| m.values_mut()) {
+        for (name, value) in map.get_mut(key).and_then(Value::as_object_mut).into_iter().flatten() {
             listed(value);
+            if name == "AWS" {
+                value.as_array_mut().into_iter().flatten().for_each(account_alone);
+            }
             sort(value);
         }
     }
@@ -333,6 +336,22 @@ fn canonical_statement(statement: &mut Value) {
             }
             sort(value);
         }
+    }
+}
+
+/// An account as a principal: its id means what the ARN of its root means, and services give back either
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-accounts>).
+fn account_alone(principal: &mut Value) {
+    let id = match &*principal {
+        Value::String(text) => text.strip_prefix("arn:").and_then(|arn| {
+            let (_partition, rest) = arn.split_once(':')?;
+            rest.strip_prefix("iam::")?.strip_suffix(":root")
+        }),
+        Value::Number(id) => return *principal = Value::String(format!("{:0>12}", id.to_string())),
+        _ => None,
+    };
+    if let Some(id) = id.filter(|id| id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit())) {
+        *principal = Value::String(id.to_owned());
     }
 }
 
@@ -456,5 +475,21 @@ mod tests {
         )
         .unwrap();
         assert_eq!(a.to_json(), b.to_json());
+    }
+
+    #[test]
+    fn an_account_as_a_principal_is_the_same_by_its_id_and_by_the_arn_of_its_root() {
+        let principal = |principal: serde_json::Value| {
+            let statement = json!([{"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "*"}]);
+            let policy: PolicyDocument = serde_json::from_value(json!({"Statement": statement})).unwrap();
+            policy.value()["Statement"][0]["Principal"]["AWS"].clone()
+        };
+        let id = json!(["012345678901"]);
+        for same in [json!("012345678901"), json!(12_345_678_901_u64), json!("arn:aws-cn:iam::012345678901:root")] {
+            assert_eq!(principal(same), id);
+        }
+        for other in ["arn:aws:iam::012345678901:role/root", "arn:aws:iam::012345678901:user/x:root", "*"] {
+            assert_eq!(principal(json!(other)), json!([other]));
+        }
     }
 }
