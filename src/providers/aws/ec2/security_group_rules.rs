@@ -28,7 +28,7 @@ use crate::providers::aws::kind::Selection;
 pub struct Rule {
     /// `tcp`, `udp`, `icmp`, `icmpv6`, `all`, or the protocol's number.
     pub protocol: String,
-    /// A port, or a range `8000-8010`; for ICMP `type` or `type-code`; left out, all.
+    /// A port, or a range `8000-8010`; for ICMP `type` or `type-code`; left out, all: `0-65535`, for ICMP `-1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ports: Option<String>,
     /// IPv4 ranges.
@@ -69,7 +69,9 @@ pub(super) fn split(rules: Vec<Rule>) -> Vec<Rule> {
             other => other.to_owned(),
         };
         let ports = rule.ports.as_deref().map(|p| p.replace(' ', "")).filter(|p| !p.is_empty() && protocol != "all");
-        let base = Rule { protocol, ports: ports.map(short), description: rule.description, ..Rule::default() };
+        // Said, so that a rule that loses its ports differs from what is there.
+        let ports = ports.map(short).or_else(|| all_ports(&protocol).map(str::to_owned));
+        let base = Rule { protocol, ports, description: rule.description, ..Rule::default() };
         out.extend(rule.cidrs.into_iter().flatten().map(|c| Rule { cidrs: Some(vec![c]), ..base.clone() }));
         out.extend(rule.ipv6_cidrs.into_iter().flatten().map(|c| Rule { ipv6_cidrs: Some(vec![c]), ..base.clone() }));
         out.extend(
@@ -85,7 +87,16 @@ pub(super) fn split(rules: Vec<Rule>) -> Vec<Rule> {
     out
 }
 
-/// `443-443` is `443`; `0-65535` stays, since it is not the same as all.
+/// How all ports of a protocol are said; none of a protocol that has no ports.
+fn all_ports(protocol: &str) -> Option<&'static str> {
+    match protocol {
+        "tcp" | "udp" => Some("0-65535"),
+        "icmp" | "icmpv6" => Some("-1"),
+        _ => None,
+    }
+}
+
+/// `443-443` is `443`.
 fn short(ports: String) -> String {
     match ports.split_once('-') {
         Some((a, b)) if a == b => a.to_owned(),
@@ -99,9 +110,8 @@ fn bounds(rule: &Rule) -> (Option<i32>, Option<i32>) {
         return (None, None);
     }
     let icmp = rule.protocol.starts_with("icmp");
-    match rule.ports.as_deref() {
-        None if icmp => (Some(-1), Some(-1)),
-        None if matches!(rule.protocol.as_str(), "tcp" | "udp") => (Some(0), Some(65_535)),
+    match rule.ports.as_deref().or_else(|| all_ports(&rule.protocol)) {
+        Some("-1") if icmp => (Some(-1), Some(-1)),
         None => (None, None),
         Some(ports) => match ports.split_once('-') {
             Some((from, to)) => (from.parse().ok(), to.parse().ok()),
@@ -114,7 +124,7 @@ fn bounds(rule: &Rule) -> (Option<i32>, Option<i32>) {
 /// The text for from and to of the API.
 fn ports_of(protocol: &str, from: Option<i32>, to: Option<i32>) -> Option<String> {
     let (from, to) = (from?, to?);
-    if protocol == "all" || from == -1 && to == -1 || matches!(protocol, "tcp" | "udp") && from == 0 && to == 65_535 {
+    if protocol == "all" || from == -1 && to == -1 {
         return None;
     }
     if protocol.starts_with("icmp") {
@@ -405,6 +415,22 @@ mod tests {
 
     fn spec(ingress: serde_json::Value) -> serde_json::Value {
         json!({"vpc": {"id": "vpc-1"}, "description": "x", "ingress": ingress})
+    }
+
+    #[tokio::test]
+    async fn all_ports_are_the_same_however_they_are_said_and_differ_from_some() {
+        let all = |rule: serde_json::Value| split(vec![serde_json::from_value(rule).unwrap()]);
+        let rule = json!({"protocol": "tcp", "cidrs": ["10.0.0.0/8"]});
+        let said = json!({"protocol": "6", "ports": "0-65535", "cidrs": ["10.0.0.0/8"]});
+        assert_eq!(all(rule.clone()), all(said));
+        assert_eq!(all(rule.clone())[0].ports.as_deref(), Some("0-65535"));
+        let there = GROUP.replace("<toPort>443<", "<toPort>65535<").replace("<fromPort>443<", "<fromPort>0<");
+        let script = Script::default().ec2("DescribeSecurityGroups", &there);
+        let peer = json!({"protocol": "tcp", "groups": [{"id": "sg-2"}]});
+        let described = json!({"protocol": "tcp", "cidrs": ["10.0.0.0/8"], "description": "a"});
+        script.update::<SecurityGroup>("sg-1", spec(json!([])), spec(json!([described, peer]))).await.unwrap();
+        let written: Vec<String> = script.operations().into_iter().filter(|o| !o.starts_with("Describe")).collect();
+        assert!(written.is_empty(), "{written:?}");
     }
 
     #[tokio::test]
