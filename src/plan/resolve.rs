@@ -38,6 +38,12 @@ pub(super) fn resolve<'s>(
     } else {
         BTreeMap::new()
     };
+    // What was unknown when the files were read may stand elsewhere in the one form that it has when it is known.
+    if let Cow::Owned(filled) = &spec
+        && let Ok((canonical, _)) = resource.kind.normalise(filled)
+    {
+        spec = Cow::Owned(canonical);
+    }
     let mut notes = Vec::new();
     if asks(schema, &spec) {
         let mut failed = None;
