@@ -220,6 +220,11 @@ fn notes(field: &Field) -> Vec<String> {
     if let Some(default) = &field.default {
         notes.push(format!("default `{default}`"));
     }
+    match &field.left_out {
+        None => {}
+        Some(Value::Null) => notes.push("none if left out".to_owned()),
+        Some(default) => notes.push(format!("`{default}` if left out")),
+    }
     for (is, word) in [
         (field.sensitive, "sensitive"),
         (field.deep, "read only where declared (a call an object)"),

@@ -16,6 +16,7 @@
 //! | `x-sets` | attribute | of a free tree: attribute of the object that names the lists that are sets |
 //! | `x-version` | `true` | a version, compared as far as it is declared: `16` is also `16.4` |
 //! | `x-anywhere` | `true` | a reference whose object may be in another region |
+//! | `x-left-out` | a value, or `null` for none | of a member inside a field: what the object must have where it is left out |
 //! | `x-type`, `x-ref` | set by the types of [`super::types`] | |
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -109,6 +110,9 @@ pub struct Field {
     pub version: bool,
     /// References whose objects may be in another region.
     pub anywhere: bool,
+    /// Of a member inside a field: what the object must have where it is left out, null for nothing. Without it, a member
+    /// that is left out is not managed.
+    pub left_out: Option<Value>,
 }
 
 /// The fields of a mapping, in the order of the Rust type.
@@ -332,6 +336,7 @@ fn parse_field(name: &str, schema: &Value, required: bool, context: &str) -> Fie
         sets: text(map, "x-sets"),
         version: flag("x-version"),
         anywhere: flag("x-anywhere"),
+        left_out: map.get("x-left-out").cloned(),
     }
 }
 

@@ -85,10 +85,26 @@ pub(super) fn diff(
 
 /// Whether two trees agree on all that the first declares.
 pub(super) fn agrees(schema: &Schema, desired: &Value, observed: &Value, sight: &dyn Sight) -> bool {
-    schema
-        .fields
-        .iter()
-        .all(|f| desired.get(&f.name).is_none_or(|d| equal(Shape::of(f), d, observed.get(&f.name), sight)))
+    schema.fields.iter().all(|f| match desired.get(&f.name) {
+        Some(d) => equal(Shape::of(f), d, observed.get(&f.name), sight),
+        None => may_be_left_out(f, observed.get(&f.name), sight),
+    })
+}
+
+/// Whether a member that is not declared agrees with what is there.
+fn may_be_left_out(field: &Field, observed: Option<&Value>, sight: &dyn Sight) -> bool {
+    let nothing = match observed {
+        None | Some(Value::Null) => true,
+        Some(Value::Array(items)) => items.is_empty(),
+        Some(Value::Object(members)) => members.is_empty(),
+        Some(Value::String(text)) => text.is_empty(),
+        Some(Value::Bool(_) | Value::Number(_)) => false,
+    };
+    match &field.left_out {
+        None => true,
+        Some(Value::Null) => nothing,
+        Some(default) => nothing || equal(Shape::of(field), default, observed, sight),
+    }
 }
 
 fn equal(shape: Shape<'_>, desired: &Value, observed: Option<&Value>, sight: &dyn Sight) -> bool {
@@ -209,6 +225,12 @@ impl Walk<'_> {
                             text: field.text,
                         };
                         self.down(&field.name, Shape::of(field), place, wanted, o.get(&field.name));
+                    } else if let Some(there) = o.get(&field.name)
+                        && !may_be_left_out(field, Some(there), self.sight)
+                    {
+                        let sensitive = place.sensitive || field.sensitive;
+                        let place = Place { change: place.change.max(field.change), sensitive, text: field.text };
+                        self.gone(&field.name, Shape::of(field), place, there);
                     }
                 }
             }
@@ -241,7 +263,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A member of a map that is there and not declared.
+    /// A member that is there and not declared.
     fn gone(&mut self, key: &str, shape: Shape<'_>, place: Place, there: &Value) {
         let path = format!("{}.{key}", self.path);
         if !self.ignore.contains(&path) {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::kind::{Attribute, Facts, Kind, KindDef, Kinds, Permissions, Recovery, Replacement, Scope};
-use crate::model::types::{Image, Ref};
+use crate::model::types::{PolicyDocument, Image, Ref};
 
 const FACTS: Facts = Facts {
     title: "test",
@@ -89,12 +89,20 @@ pub struct ServerSpec {
     password: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     peers: Option<Vec<Peer>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    policy: Option<PolicyDocument>,
 }
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Peer {
     host: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = "/"))]
+    path: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = null))]
+    limit: Option<u16>,
 }
 impl Kind for Server {
     const NAME: &'static str = "server";

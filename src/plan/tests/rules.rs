@@ -68,6 +68,21 @@ fn ordered_lists_name_the_item_that_differs() {
 }
 
 #[test]
+fn a_member_whose_absence_says_something_differs_when_it_is_left_out() {
+    let mut world = World::standing();
+    world.declare("servers/web", "server", json!({"peers": [{"host": "a"}]}));
+    for agreeing in [json!({"host": "a"}), json!({"host": "a", "path": "/", "limit": null}), json!({"host": "a", "port": 1})] {
+        world.object("servers/web").spec["peers"] = json!([agreeing]);
+        assert!(world.plan().is_empty(), "{agreeing}");
+    }
+    for (member, value) in [("path", json!("/other")), ("limit", json!(0))] {
+        world.object("servers/web").spec["peers"] = json!([{"host": "a", (member): value}]);
+        let change = &world.plan().actions[0].changes[0];
+        assert_eq!((change.path.clone(), &change.before, &change.after), (format!("peers.0.{member}"), &value, &Value::Null));
+    }
+}
+
+#[test]
 fn ignored_paths_are_left_alone() {
     let mut world = World::standing();
     world.object("servers/web").spec["size"] = json!("large");
@@ -236,6 +251,26 @@ fn known_attributes_are_filled_in_and_others_stay_tokens() {
     let plan = world.plan();
     let new = plan.actions.iter().find(|x| x.address == a("servers/new")).unwrap();
     assert_eq!(new.spec["user_data"], json!(format!("{} 10.9.0.0/16", token(&a("network/main"), "id"))));
+}
+
+#[test]
+fn what_is_filled_in_is_compared_in_the_one_form_of_its_kind() {
+    let mut world = World::standing();
+    let id = world.object("network/main").id.clone();
+    let policy = |id: &str| json!({"Statement": [{"Effect": "Allow", "Action": ["a:b"], "Resource": ["0", id, "~"]}]});
+    for place in ["0", "~~"] {
+        // Whether the id sorts before or after what stands for it while it is not known.
+        let text = format!("{place}{}", token(&a("network/main"), "id"));
+        world.declare("servers/web", "server", json!({"policy": policy(&text)}));
+        let kind = world.resource("servers/web").kind.clone();
+        world.object("servers/web").spec =
+            kind.normalise(&json!({"policy": policy(&format!("{place}{id}"))})).unwrap().0;
+        assert!(world.plan().is_empty(), "{:#?}", world.plan().actions);
+    }
+    world.declare("servers/web", "server", json!({"policy": policy(&token(&a("network/main"), "id"))}));
+    let kind = world.resource("servers/web").kind.clone();
+    world.object("servers/web").spec = kind.normalise(&json!({"policy": policy(&id)})).unwrap().0;
+    assert!(world.plan().is_empty(), "{:#?}", world.plan().actions);
 }
 
 #[test]

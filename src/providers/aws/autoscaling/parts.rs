@@ -158,9 +158,11 @@ pub struct CustomMetric {
 pub struct ScalingStep {
     /// From so far beyond the threshold; from minus infinity if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = null))]
     pub from: Option<f64>,
     /// To so far beyond it, exclusive; to infinity if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = null))]
     pub to: Option<f64>,
     /// The change.
     pub change: i32,

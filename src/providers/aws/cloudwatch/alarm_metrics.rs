@@ -35,6 +35,7 @@ pub struct Metric {
     pub period: Duration,
     /// Only values with this unit, in the API's word (`Percent`, `Bytes/Second`); any if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = null))]
     pub unit: Option<String>,
 }
 

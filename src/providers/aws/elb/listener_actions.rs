@@ -66,7 +66,7 @@ pub struct WeightedGroup {
     pub target_group: Ref<TargetGroup>,
     /// Its share beside the others, 0 to 999; 1 if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 999))]
+    #[schemars(range(min = 0, max = 999), extend("x-left-out" = 1))]
     pub weight: Option<i32>,
 }
 
@@ -77,23 +77,23 @@ pub struct WeightedGroup {
 pub struct Redirect {
     /// `HTTP`, `HTTPS` or `#{protocol}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^(HTTP|HTTPS|#\{protocol\})$"))]
+    #[schemars(regex(pattern = r"^(HTTP|HTTPS|#\{protocol\})$"), extend("x-left-out" = "#{protocol}"))]
     pub protocol: Option<String>,
     /// Port as text, or `#{port}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^([1-9][0-9]{0,4}|#\{port\})$"))]
+    #[schemars(regex(pattern = r"^([1-9][0-9]{0,4}|#\{port\})$"), extend("x-left-out" = "#{port}"))]
     pub port: Option<String>,
     /// Host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 128), extend("x-left-out" = "#{host}"))]
     pub host: Option<String>,
     /// Path, with its first `/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 128), regex(pattern = r"^/"))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^/"), extend("x-left-out" = "/#{path}"))]
     pub path: Option<String>,
     /// Query, without `?`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 128))]
+    #[schemars(length(max = 128), extend("x-left-out" = "#{query}"))]
     pub query: Option<String>,
     /// Whether clients may keep it in mind.
     pub code: RedirectCode,
@@ -122,7 +122,7 @@ pub struct FixedResponse {
     pub content_type: Option<String>,
     /// Body, up to 1024 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024))]
+    #[schemars(length(max = 1024), extend("x-left-out" = null))]
     pub body: Option<String>,
 }
 
@@ -158,18 +158,22 @@ pub struct OidcLogin {
     pub client_id: String,
     /// What is asked of the user's data; `openid` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = "openid"))]
     pub scope: Option<String>,
     /// Name of the cookie.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = "AWSELBAuthSessionCookie"))]
     pub cookie: Option<String>,
     /// How long a login holds, 1s to 7d.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
     /// What becomes of a request of somebody who has not logged in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = "authenticate"))]
     pub unauthenticated: Option<Unauthenticated>,
     /// Further query parameters of the login, up to 10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = null))]
     pub parameters: Option<BTreeMap<String, String>>,
 }
 
@@ -186,18 +190,22 @@ pub struct CognitoLogin {
     pub domain: String,
     /// What is asked of the user's data; `openid` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = "openid"))]
     pub scope: Option<String>,
     /// Name of the cookie.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = "AWSELBAuthSessionCookie"))]
     pub cookie: Option<String>,
     /// How long a login holds, 1s to 7d.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
     /// What becomes of a request of somebody who has not logged in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = "authenticate"))]
     pub unauthenticated: Option<Unauthenticated>,
     /// Further query parameters of the login, up to 10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = null))]
     pub parameters: Option<BTreeMap<String, String>>,
 }
 

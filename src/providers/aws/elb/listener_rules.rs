@@ -42,9 +42,11 @@ pub struct Rule {
     pub actions: Vec<Action>,
     /// How the host is changed before the request goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = null))]
     pub rewrite_host: Option<Rewrite>,
     /// How the URL is changed before the request goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = null))]
     pub rewrite_url: Option<Rewrite>,
     /// Tags of the rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,7 +126,7 @@ pub struct HeaderCondition {
 pub struct QueryPair {
     /// Its name; any if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 128))]
+    #[schemars(length(max = 128), extend("x-left-out" = null))]
     pub key: Option<String>,
     /// Its value.
     #[schemars(length(max = 128))]
@@ -302,6 +304,9 @@ pub(super) async fn apply(
         // Under the address that the files name, there may be another target group by now.
         let same = same && actions::groups(&wanted_actions) == actions::groups(present.rule.actions());
         if !same || secrets && actions::has_secret(&rule.actions) {
+            let transforms = transforms(rule);
+            // Left out, the API leaves those that are there.
+            let reset = transforms.is_none() && !present.rule.transforms().is_empty();
             let request = cx
                 .clients
                 .elb
@@ -309,7 +314,8 @@ pub(super) async fn apply(
                 .rule_arn(&present.arn)
                 .set_conditions(Some(rule.conditions.iter().map(condition).collect()))
                 .set_actions(Some(wanted_actions))
-                .set_transforms(transforms(rule));
+                .set_transforms(transforms)
+                .set_reset_transforms(reset.then_some(true));
             cx.call("elasticloadbalancing:ModifyRule", request.send()).await?;
         }
         set_tags(cx, present, rule).await?;

@@ -50,13 +50,15 @@ pub struct Target {
     pub role: Option<Ref<Role>>,
     /// What it is given in place of the event, as a mapping or JSON text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = null))]
     pub input: Option<Json>,
     /// The part of the event that it is given: `$.detail`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 256))]
+    #[schemars(length(max = 256), extend("x-left-out" = null))]
     pub input_path: Option<String>,
     /// A text made from the event that it is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = null))]
     pub transformer: Option<Transformer>,
     /// How it is tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -88,6 +88,7 @@ pub struct Output {
     pub value: String,
     /// What a minute with lines none of which counts is given; nothing if left out. Not with dimensions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = null))]
     pub default: Option<f64>,
     /// Dimensions and the fields that they are taken from (`$.region`), 3 at most. Each value is a metric that costs
     /// money.
@@ -95,6 +96,7 @@ pub struct Output {
     pub dimensions: BTreeMap<String, String>,
     /// Unit, in the API's word (`Count`, `Bytes`); none if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = "None"))]
     pub unit: Option<String>,
 }
 

@@ -79,25 +79,30 @@ pub struct Rule {
     pub action: Option<RuleAction>,
     /// Whether a group of rules decides (`none`), or is only counted (`count`); `none` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = "none"))]
     pub group_action: Option<GroupAction>,
     /// What is answered to a request that is refused (`action: block`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = null))]
     pub response: Option<Response>,
     /// Headers that are added to a request that goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = null))]
     pub insert_headers: Option<BTreeMap<String, String>>,
     /// Labels that later rules can ask for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-unordered" = true))]
+    #[schemars(extend("x-left-out" = null, "x-unordered" = true))]
     pub labels: Option<Vec<String>>,
     /// How it is counted; with metrics and samples, under its name, if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visibility: Option<Visibility>,
     /// How long a solved puzzle holds for this rule, 1m to 3d.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = null))]
     pub captcha_immunity: Option<Duration>,
     /// How long a browser's proof holds for this rule, 5m to 3d.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = null))]
     pub challenge_immunity: Option<Duration>,
 }
 
@@ -110,9 +115,11 @@ pub struct Response {
     pub status: i32,
     /// Name of a body in `response_bodies`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = null))]
     pub body: Option<String>,
     /// Headers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-left-out" = null))]
     pub headers: Option<BTreeMap<String, String>>,
 }
 

@@ -339,6 +339,27 @@ async fn rules_make_room_before_others_come_and_go_at_last() {
 }
 
 #[tokio::test]
+async fn a_rewrite_that_is_no_longer_declared_is_taken_from_its_rule() {
+    let rewrite = "<Transforms><member><Type>url-rewrite</Type><UrlRewriteConfig><Rewrites><member><Regex>a</Regex>\
+                   <Replace>b</Replace></member></Rewrites></UrlRewriteConfig></member></Transforms><IsDefault>";
+    let there = rules(&[("1", "10"), ("2", "20")]).replacen("<IsDefault>", rewrite, 1);
+    let script = Script::default()
+        .elb("DescribeRules", &there)
+        .elb("DescribeTags", &tagged(&[("1", "a"), ("2", "b")]))
+        .elb("DescribeListeners", &listeners(443, ""))
+        .elb("DescribeListenerCertificates", "")
+        .elb("DescribeListenerAttributes", "")
+        .elb("ModifyRule", "");
+    let mut rewritten = rule(10, "/a");
+    rewritten["rewrite_url"] = json!({"regex": "a", "replace": "b"});
+    let (from, to) = (json!({"a": rewritten, "b": rule(20, "/b")}), json!({"a": rule(10, "/a"), "b": rule(20, "/c")}));
+    script.update::<Listener>(ARN, spec(&json!({"rules": from})), spec(&json!({"rules": to}))).await.unwrap();
+    let changed = script.asked("ModifyRule");
+    assert!(changed.len() == 2 && changed[0].contains("ResetTransforms=true"), "{changed:?}");
+    assert!(!changed[1].contains("ResetTransforms"), "{changed:?}");
+}
+
+#[tokio::test]
 async fn a_rule_goes_over_to_the_target_group_that_has_taken_the_place_of_another() {
     let old = "<Actions><member><Type>forward</Type><TargetGroupArn>arn:old</TargetGroupArn></member></Actions>";
     let there = rules(&[("1", "10"), ("2", "20")]).replacen("<IsDefault>", &format!("{old}<IsDefault>"), 1);
