@@ -43,7 +43,8 @@ pub struct Notifications {
     /// Topic that is told (by ARN, if it is not owned); its policy must allow `backup.amazonaws.com` to publish.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<Ref<Topic>>,
-    /// What it is told of; `[]`, without a topic, for nothing.
+    /// What it is told of; `[]`, without a topic, for nothing. Of backup and restore jobs the service tells here only that
+    /// they began and ended, `_completed`: failures reach an `event_rule` for events of `aws.backup`.
     #[schemars(extend("x-unordered" = true))]
     pub events: Vec<Event>,
 }
