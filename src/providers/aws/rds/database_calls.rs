@@ -6,7 +6,7 @@ use aws_sdk_rds::operation::modify_db_instance::builders::ModifyDBInstanceFluent
 use aws_sdk_rds::types::{CloudwatchLogsExportConfiguration, DatabaseInsightsMode, DbInstance};
 use serde_json::Value;
 
-use super::database::{Database, FromBackup, LONGEST, Spec};
+use super::database::{Database, FromBackup, LONGEST, Spec, Storage};
 use super::database_read::{SIZE, found, list};
 use super::settings::{DAY, field, is_there, is_version, tree};
 use super::states::{is_settled, still_hopeful};
@@ -25,6 +25,8 @@ pub(super) const RESTORED_WITHIN: Duration = Duration::from_secs(6 * 60 * 60);
 const CHANGED_WITHIN: Duration = Duration::from_secs(3 * 60 * 60);
 /// Longest time until a deleted server is gone.
 const GONE_WITHIN: Duration = Duration::from_secs(60 * 60);
+/// Operations a second of a gp3 disk that is too small to have a choice of them.
+const GP3_IOPS: i32 = 3000;
 
 /// Fields that some call that makes a server from another one's data does not take, or that such a server has from
 /// there.
@@ -370,14 +372,15 @@ async fn modify(
     changed: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<(), ApiError> {
     let id = now.db_instance_identifier().unwrap_or_default();
+    let plain = cx.clients.rds.modify_db_instance().db_instance_identifier(id).apply_immediately(true);
+    // What can't be is refused before anything is written.
+    let request = disk(plain.clone(), want.spec, now, changed)?;
+    let request = server(request, want, changed)?;
+    let request = upkeep(request, want, now, changed)?;
     if let Some(size) = size_tag(want.spec).filter(|_| changed("storage")) {
         // Before the disk grows: a tag that says more than there is counts for nothing.
         tag(cx, id, now, size).await?;
     }
-    let plain = cx.clients.rds.modify_db_instance().db_instance_identifier(id).apply_immediately(true);
-    let request = disk(plain.clone(), want.spec, now, changed)?;
-    let request = server(request, want, changed)?;
-    let request = upkeep(request, want, now, changed)?;
     if request.as_input() == plain.as_input() {
         return Ok(());
     }
@@ -416,15 +419,22 @@ fn disk(
         return Err(ApiError::new("rds:ModifyDBInstance", ErrorClass::Invalid, message));
     }
     let size = size.max(there);
-    let differs = |wanted: Option<i32>, there: Option<i32>| wanted.filter(|_| wanted != there);
+    let smallest = there + (there + 9) / 10;
+    if size > there && size < smallest && !is_sql_server(now) {
+        let message = format!(
+            "a database's disk grows by 10 % at least, and the API would round {size} GiB up: it has {there} GiB, so \
+             declare {smallest} GiB or more"
+        );
+        return Err(ApiError::new("rds:ModifyDBInstance", ErrorClass::Invalid, message));
+    }
+    let differs = |wanted: Option<i32>, there: Option<i32>| wanted.is_some() && wanted != there;
     let storage_type = storage.storage_type.map(|t| t.api()).filter(|t| now.storage_type() != Some(*t));
-    let iops = if storage_type.is_some() { storage.iops } else { differs(storage.iops, now.iops()) };
-    let throughput = match storage_type {
-        Some(_) => storage.throughput,
-        None => differs(storage.throughput, now.storage_throughput()),
-    };
-    // With other operations the API wants the size, too.
-    let sends_size = size > there || storage_type.is_some() || iops.is_some() || throughput.is_some();
+    let sends_size = size > there
+        || storage_type.is_some()
+        || differs(storage.iops, now.iops())
+        || differs(storage.throughput, now.storage_throughput());
+    // With other operations the API wants the size, too, and with another size the operations.
+    let (iops, throughput) = if sends_size { performance(storage, now) } else { (None, None) };
     let limit = gib(storage.limit.as_ref()).filter(|limit| *limit != now.max_allocated_storage().unwrap_or(0));
     Ok(request
         .set_allocated_storage(sends_size.then_some(size))
@@ -433,6 +443,28 @@ fn disk(
         .set_storage_throughput(throughput)
         // A limit that is the size is none.
         .set_max_allocated_storage(limit.map(|limit| if limit == 0 { size } else { limit })))
+}
+
+/// Operations and throughput that go with a size: the API wants them again where a disk has a number of its own, and
+/// refuses them for a gp3 disk that is too small to have one. What is not declared stays as long as the type does.
+fn performance(storage: &Storage, now: &DbInstance) -> (Option<i32>, Option<i32>) {
+    let target = storage.storage_type.map(|t| t.api()).or(now.storage_type());
+    let kept = |there: Option<i32>| there.filter(|n| *n > 0 && target == now.storage_type());
+    let iops = storage.iops.or(kept(now.iops()));
+    let throughput = storage.throughput.or(kept(now.storage_throughput()));
+    let declared = storage.iops.is_some() || storage.throughput.is_some();
+    match target {
+        Some("io1" | "io2") => (iops, storage.throughput),
+        Some("gp3") if declared || is_sql_server(now) || kept(now.iops()).is_some_and(|n| n > GP3_IOPS) => {
+            (iops, throughput)
+        }
+        _ => (storage.iops, storage.throughput),
+    }
+}
+
+/// SQL Server, whose gp3 disks have a choice of operations at every size, and whose disks grow by any amount.
+fn is_sql_server(db: &DbInstance) -> bool {
+    db.engine().is_some_and(|engine| engine.contains("sqlserver"))
 }
 
 /// What the server is, where it stands, and who gets in.

@@ -286,6 +286,72 @@ async fn a_disk_does_not_shrink_and_what_the_service_let_it_grow_by_is_no_differ
     says(&script.asked("ModifyDBInstance")[0], &["&AllocatedStorage=100", "&Iops=12000"]);
 }
 
+/// What a change of the disk asks for: the members of the server as it is and as it becomes, and both declarations.
+async fn grown(engine: &str, (now, then): (&str, &str), from: Value, to: Value) -> (String, Option<ApiError>) {
+    let shown = |more: &str| database("available", more).replace("postgres", engine);
+    let script = script().autoscaling("DescribeDBInstances", &shown(now)).autoscaling("DescribeDBInstances", &shown(then));
+    let disk = |storage: Value| changed(json!({"engine": engine, "storage": storage}));
+    let refused = script.update::<Database>("own", disk(from), disk(to)).await.err();
+    if refused.is_some() {
+        assert_eq!(script.operations(), ["DescribeDBInstances"], "nothing is written before it is refused");
+    }
+    (script.asked("ModifyDBInstance").join(" "), refused)
+}
+
+#[tokio::test]
+async fn a_disk_that_has_operations_of_its_own_grows_with_them_and_one_that_is_too_small_for_that_without() {
+    let shown = |size: u32, kind: &str, iops: u32, throughput: u32| {
+        format!(
+            "<AllocatedStorage>{size}</AllocatedStorage><StorageType>{kind}</StorageType><Iops>{iops}</Iops>\
+             <StorageThroughput>{throughput}</StorageThroughput>"
+        )
+    };
+    let (from, to) = (json!({"size": "400GiB"}), json!({"size": "500GiB"}));
+    for (engine, kind, iops, throughput, sent) in [
+        ("postgres", "io2", 20_000, 0, "&AllocatedStorage=500&Iops=20000&"),
+        ("postgres", "io1", 1000, 0, "&AllocatedStorage=500&Iops=1000&"),
+        ("postgres", "gp3", 12_000, 500, "&AllocatedStorage=500&Iops=12000&"),
+        ("sqlserver-se", "gp3", 3000, 125, "&AllocatedStorage=500&Iops=3000&"),
+    ] {
+        let states = (shown(400, kind, iops, throughput), shown(500, kind, iops, throughput));
+        let (asked, refused) = grown(engine, (&states.0, &states.1), from.clone(), to.clone()).await;
+        let asked = format!("{}&", asked.replace("ApplyImmediately=true&", ""));
+        assert!(refused.is_none() && asked.contains(sent), "{engine} {kind}: {asked}");
+        assert_eq!(asked.contains(&format!("StorageThroughput={throughput}")), throughput > 0, "{asked}");
+    }
+    let states = (shown(20, "gp3", 3000, 125), shown(30, "gp3", 3000, 125));
+    let (asked, _) = grown("postgres", (&states.0, &states.1), json!({"size": "20GiB"}), json!({"size": "30GiB"})).await;
+    assert!(asked.contains("AllocatedStorage=30") && !asked.contains("Iops") && !asked.contains("Throughput"), "{asked}");
+    // Another throughput alone goes with the operations that there are.
+    let states = (shown(400, "gp3", 12_000, 500), shown(400, "gp3", 12_000, 700));
+    let to = json!({"size": "400GiB", "throughput": 700});
+    let (asked, _) = grown("postgres", (&states.0, &states.1), from, to).await;
+    says(&asked, &["AllocatedStorage=400", "Iops=12000", "StorageThroughput=700"]);
+    // Another type has none of the former one's operations.
+    let states = (shown(400, "io1", 20_000, 0), shown(400, "gp3", 12_000, 500));
+    let to = json!({"size": "400GiB", "type": "gp3"});
+    let (asked, _) = grown("postgres", (&states.0, &states.1), json!({"size": "400GiB", "type": "io1"}), to).await;
+    assert!(asked.contains("StorageType=gp3") && !asked.contains("Iops"), "{asked}");
+}
+
+#[tokio::test]
+async fn a_disk_that_would_grow_by_less_than_the_api_rounds_up_to_is_refused_before_anything_is_written() {
+    let shown = |size: u32| format!("<AllocatedStorage>{size}</AllocatedStorage><StorageType>gp3</StorageType>");
+    let grow = |engine: &'static str, to: u32| async move {
+        let states = (shown(101), shown(to));
+        let to = json!({"size": format!("{to}GiB")});
+        grown(engine, (&states.0, &states.1), json!({"size": "101GiB"}), to).await
+    };
+    let (asked, refused) = grow("postgres", 111).await;
+    let refused = refused.unwrap();
+    assert!(refused.class == ErrorClass::Invalid && refused.message.contains("declare 112 GiB or more"), "{refused}");
+    assert!(asked.is_empty(), "{asked}");
+    for (engine, to) in [("postgres", 112), ("sqlserver-se", 102)] {
+        let (asked, refused) = grow(engine, to).await;
+        assert!(refused.is_none() && asked.contains(&format!("AllocatedStorage={to}")), "{engine}: {asked}");
+    }
+}
+
 /// A request with fingerprints, as the engine makes it.
 async fn create(script: &Script, spec: Value) -> Result<crate::model::observed::Object, ApiError> {
     let fingerprints = BTreeMap::from([("from_backup".into(), "aaa".into()), ("password".into(), "bbb".into())]);
