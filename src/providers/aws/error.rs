@@ -63,6 +63,8 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
         | "TooManyRequestsException"
         // Another update of the same parameter or document is under way.
         | "TooManyUpdates"
+        // A volume takes one snapshot in 15 seconds. (Its modifications have a rate, too, of hours: that is final.)
+        | "SnapshotCreationPerVolumeRateExceeded"
         | "SlowDown" => ErrorClass::Throttled,
         "DependencyViolation"
         | "ResourceInUse"
@@ -192,6 +194,8 @@ mod tests {
         assert_eq!(class("WAFLimitsExceededException"), ErrorClass::QuotaExceeded);
         assert_eq!(class("TooManyRequestsException"), ErrorClass::Throttled);
         assert_eq!(class("TooManyUpdates"), ErrorClass::Throttled);
+        assert_eq!(class("SnapshotCreationPerVolumeRateExceeded"), ErrorClass::Throttled);
+        assert_eq!(class("VolumeModificationRateExceeded"), ErrorClass::Invalid);
         assert_eq!(class("DuplicateListener"), ErrorClass::Conflict);
         assert_eq!(class("RequestLimitExceeded"), ErrorClass::Throttled);
         assert_eq!(class("DependencyViolation"), ErrorClass::Conflict);
