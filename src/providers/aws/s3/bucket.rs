@@ -33,7 +33,7 @@ use super::bucket_parts::{
 use super::bucket_replication::Replication;
 use super::bucket_settings::{Settle, is_elsewhere, patient, put_tags, read as read_settings, tags, to_tags};
 use super::{bucket_arn, bucket_name};
-use crate::model::cloud::{ApiError, ErrorClass};
+use crate::model::cloud::{ApiError, ErrorClass, Unwatched};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Recovery, Replacement, Scope};
 use crate::model::observed::{Object, Status};
 use crate::model::ownership::{self, Owner};
@@ -410,7 +410,7 @@ impl AwsKind for Bucket {
         } else {
             all.remove(EMPTY);
         }
-        put_tags(cx, update.id, &all).await
+        put_tags(cx, update.want.watch, update.id, &all).await
     }
 
     async fn delete(cx: &Context, delete: &Delete<'_, Spec>) -> Result<(), ApiError> {
@@ -437,7 +437,7 @@ impl AwsKind for Bucket {
             // Whoever has it then has not asked for that.
             all.remove(EMPTY);
         }
-        put_tags(cx, &object.id, &all).await
+        put_tags(cx, &Unwatched, &object.id, &all).await
     }
 }
 

@@ -4,6 +4,7 @@
 //! way; what it refuses so is asked again.
 
 use std::future::Future;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_s3::types::{
@@ -30,6 +31,8 @@ use crate::providers::aws::kind::{Create, Read, Tags};
 
 /// Longest wait for another change of a bucket to end; also for the name of a deleted one to be free again.
 const OTHERS_WITHIN: Duration = Duration::from_secs(600);
+/// Longest wait for versioning that was switched on to be in force, in first pauses: two minutes. It mostly takes seconds.
+const VERSIONED_AFTER: u32 = 60;
 /// Days of a year, in which a lock may be counted too.
 const YEAR: i32 = 365;
 
@@ -84,11 +87,11 @@ pub(super) async fn tags(cx: &Context, name: &str) -> Result<Option<Tags>, ApiEr
 }
 
 /// Writes all tags of a bucket.
-pub(super) async fn put_tags(cx: &Context, name: &str, tags: &Tags) -> Result<(), ApiError> {
+pub(super) async fn put_tags(cx: &Context, watch: &dyn Watch, name: &str, tags: &Tags) -> Result<(), ApiError> {
     let tagging = Tagging::builder().set_tag_set(Some(to_tags(tags)?)).build();
     let tagging = tagging.map_err(|e| invalid("s3:PutBucketTagging", &e))?;
     let request = cx.clients.s3.put_bucket_tagging().bucket(name).tagging(tagging);
-    cx.call("s3:PutBucketTagging", request.send()).await.map(drop)
+    patient(cx, watch, name, || cx.call("s3:PutBucketTagging", request.clone().send())).await.map(drop)
 }
 
 /// Makes a call on a bucket, again and again while another change of it is under way.
@@ -432,6 +435,8 @@ impl Settle<'_> {
         self.call(|| self.cx.call("s3:PutBucketLogging", request.clone().send())).await
     }
 
+    /// Versioning that was switched on just now, here or where the copies go, is in force a little later: until then the
+    /// API refuses a replication. Where it never is, its own error tells.
     async fn replication(&self) -> Result<(), ApiError> {
         let wanted = self.want.spec.replication.as_ref();
         let Some(all) = wanted.filter(|_| self.differs("replication")) else { return Ok(()) };
@@ -442,7 +447,24 @@ impl Settle<'_> {
         }
         let all = all.api(&cx.region, self.want)?;
         let request = s3.put_bucket_replication().bucket(self.name).replication_configuration(all);
-        self.call(|| cx.call(operation, request.clone().send())).await
+        let refused: Mutex<Option<ApiError>> = Mutex::default();
+        let last = || refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let what = format!("versioning to be in force for the replication of {}", self.name);
+        let made = cx.wait(self.want.watch, &what, cx.poll() * VERSIONED_AFTER, || async {
+            match self.call(|| cx.call(operation, request.clone().send())).await {
+                Ok(()) => Ok(Look::Done(())),
+                Err(e) if e.code.as_deref() == Some("InvalidRequest") && e.message.contains("ersioning") => {
+                    let state = e.message.clone();
+                    *last() = Some(e);
+                    Ok(Look::Not(state))
+                }
+                Err(e) => Err(e),
+            }
+        });
+        match made.await {
+            Err(e) if e.class == ErrorClass::TimedOut => Err(last().take().unwrap_or(e)),
+            other => other,
+        }
     }
 
     /// The call writes all notifications: those of others stay.

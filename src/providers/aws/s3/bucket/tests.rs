@@ -353,6 +353,35 @@ async fn what_is_refused_while_another_change_is_under_way_is_asked_again() {
 }
 
 #[tokio::test]
+async fn tags_are_written_once_another_change_has_ended() {
+    for (from, to) in [
+        (json!({"empty_on_delete": false}), json!({"empty_on_delete": true})),
+        (json!({"tags": {}}), json!({"tags": {"a": "1"}})),
+    ] {
+        let script = writes(Script::default().answer("PUT /?tagging", 409, BUSY).with(plain()));
+        script.update::<Bucket>("own", from, to).await.unwrap();
+        assert_eq!(script.asked("PUT /?tagging").len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_replication_waits_for_versioning_to_be_in_force_and_ends_with_the_apis_own_error() {
+    const EARLY: &str = "<Error><Code>InvalidRequest</Code><Message>Versioning must be 'Enabled' on the bucket to apply a \
+                         replication configuration</Message></Error>";
+    let of = |on: bool| json!({"replication": if on { full()["replication"].clone() } else { json!({"rules": []}) }});
+    let refused = || Script::default().answer("PUT /?replication", 400, EARLY);
+    let script = writes(refused().with(plain()));
+    script.update::<Bucket>("own", of(false), of(true)).await.unwrap();
+    assert_eq!(script.asked("PUT /?replication").len(), 2);
+    let never = refused().with(writes(plain()));
+    let last = never.update::<Bucket>("own", of(false), of(true)).await.unwrap_err();
+    assert!(last.code.as_deref() == Some("InvalidRequest") && last.message.contains("Versioning"), "{last}");
+    let other = Script::default().answer("PUT /?replication", 400, &error("InvalidRequest")).with(writes(plain()));
+    assert!(other.update::<Bucket>("own", of(false), of(true)).await.is_err());
+    assert_eq!(other.asked("PUT /?replication").len(), 1, "anything else is final");
+}
+
+#[tokio::test]
 async fn a_bucket_that_holds_anything_is_not_deleted_and_says_what_to_do() {
     let script =
         plain().answer("GET /?tagging", 404, &error("NoSuchTagSet")).answer("DELETE /", 409, &error("BucketNotEmpty"));
