@@ -355,8 +355,11 @@ impl Settle<'_> {
             let key = spec.encryption.key.as_ref().map(|k| attribute_or_id(self.want, k, "arn")).transpose()?;
             let mut encryption = spec.encryption.clone();
             // What is not declared stays as it is.
-            let before = self.before.and_then(|b| b.encryption.refuse_customer_keys);
-            encryption.refuse_customer_keys = encryption.refuse_customer_keys.or(before);
+            let before = self.before.map(|b| &b.encryption);
+            encryption.refuse_customer_keys =
+                encryption.refuse_customer_keys.or(before.and_then(|b| b.refuse_customer_keys));
+            let same = before.filter(|b| b.algorithm == encryption.algorithm);
+            encryption.bucket_key = encryption.bucket_key.or(same.and_then(|b| b.bucket_key));
             let rules = ServerSideEncryptionConfiguration::builder().rules(encryption.api(key)?).build();
             let rules = rules.map_err(|e| invalid(operation, &e))?;
             let request = s3.put_bucket_encryption().bucket(self.name).server_side_encryption_configuration(rules);

@@ -291,6 +291,20 @@ async fn each_setting_is_changed_by_its_own_call_and_taken_away_again() {
 }
 
 #[tokio::test]
+async fn a_bucket_key_that_is_not_declared_stays_as_it_is_and_comes_with_a_new_algorithm() {
+    let of = |encryption: Value| json!({"encryption": encryption});
+    let kms = |key: &str| json!({"algorithm": "sse_kms", "key": {"id": key}});
+    let mut without = kms("arn:old");
+    without["bucket_key"] = json!(false);
+    for (before, kept) in [(without, false), (json!({"algorithm": "sse_s3", "bucket_key": false}), true)] {
+        let script = writes(plain());
+        script.update::<Bucket>("own", of(before), of(kms("arn:new"))).await.unwrap();
+        let body = &script.asked("PUT /?encryption")[0];
+        assert!(body.contains(&format!("<BucketKeyEnabled>{kept}</BucketKeyEnabled>")), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn notifications_of_others_stay() {
     let script = writes(answers());
     let of = |on: bool| json!({"event_bridge": on});
