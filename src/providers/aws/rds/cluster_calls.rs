@@ -7,7 +7,7 @@ use aws_sdk_rds::types::{DatabaseInsightsMode, DbCluster, ServerlessV2ScalingCon
 
 use super::cluster_members::{members_of, of_clusters, settle};
 use super::cluster_read::{found, list};
-use super::database_calls::{check_copied, days, exported, gib, unset_password};
+use super::database_calls::{Kept, check_copied, days, exported, gib, unset_password};
 use super::database_cluster::{ClusterBackup, DatabaseCluster, LONGEST, Scaling, Spec};
 use super::settings::{field, is_there, is_version, tree};
 use super::states::{is_settled, still_hopeful};
@@ -326,8 +326,13 @@ fn upkeep(
     changed: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<ModifyDBClusterFluentBuilder, ApiError> {
     let spec = want.spec;
-    let insights = spec.performance_insights.as_ref().filter(|_| changed("performance_insights"));
     let mode = spec.database_insights.filter(|_| changed("database_insights"));
+    let kept = Kept {
+        enabled: now.performance_insights_enabled(),
+        key: now.performance_insights_kms_key_id().map(str::to_owned),
+        days: now.performance_insights_retention_period(),
+    };
+    let insights = kept.sent(want, spec.performance_insights.as_ref(), mode.is_some(), changed)?;
     let monitoring = spec.monitoring.as_ref().filter(|_| changed("monitoring"));
     let exports = spec.log_exports.as_ref().filter(|_| changed("log_exports"));
     let group = spec.parameter_group.as_ref().filter(|_| changed("parameter_group"));
@@ -339,9 +344,9 @@ fn upkeep(
         .set_deletion_protection(spec.deletion_protection.filter(|_| changed("deletion_protection")))
         .set_db_cluster_parameter_group_name(id_of(want, group)?)
         .set_cloudwatch_logs_export_configuration(exports.map(|e| exported(e, now.enabled_cloudwatch_logs_exports())))
-        .set_enable_performance_insights(insights.map(|i| i.enabled))
-        .set_performance_insights_kms_key_id(arn_of(want, insights.and_then(|i| i.key.as_ref()))?)
-        .set_performance_insights_retention_period(days(insights.and_then(|i| i.retention.as_ref())))
+        .set_enable_performance_insights(insights.enabled)
+        .set_performance_insights_kms_key_id(insights.key)
+        .set_performance_insights_retention_period(insights.days)
         .set_database_insights_mode(mode.map(|m| DatabaseInsightsMode::from(m.api())))
         .set_monitoring_interval(monitoring.map(|m| number(m.interval.seconds())))
         .set_monitoring_role_arn(arn_of(want, monitoring.and_then(|m| m.role.as_ref()))?))

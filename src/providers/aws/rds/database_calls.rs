@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::database::{Database, FromBackup, LONGEST, Spec, Storage};
 use super::database_read::{SIZE, found, list};
-use super::settings::{DAY, field, is_there, is_version, tree};
+use super::settings::{DAY, PerformanceInsights, field, is_there, is_version, tree};
 use super::states::{is_settled, still_hopeful};
 use super::{arn_of, backups, id_of, identifier, ids_of, number, to_tags, when_free};
 use crate::model::cloud::{ApiError, ErrorClass, Watch};
@@ -504,8 +504,13 @@ fn upkeep(
     changed: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<ModifyDBInstanceFluentBuilder, ApiError> {
     let spec = want.spec;
-    let insights = spec.performance_insights.as_ref().filter(|_| changed("performance_insights"));
     let mode = spec.database_insights.filter(|_| changed("database_insights"));
+    let kept = Kept {
+        enabled: now.performance_insights_enabled(),
+        key: now.performance_insights_kms_key_id().map(str::to_owned),
+        days: now.performance_insights_retention_period(),
+    };
+    let insights = kept.sent(want, spec.performance_insights.as_ref(), mode.is_some(), changed)?;
     let monitoring = spec.monitoring.as_ref().filter(|_| changed("monitoring"));
     let exports = spec.log_exports.as_ref().filter(|_| changed("log_exports"));
     Ok(request
@@ -518,12 +523,43 @@ fn upkeep(
         .set_db_parameter_group_name(id_of(want, spec.parameter_group.as_ref().filter(|_| changed("parameter_group")))?)
         .set_option_group_name(id_of(want, spec.option_group.as_ref().filter(|_| changed("option_group")))?)
         .set_cloudwatch_logs_export_configuration(exports.map(|e| exported(e, now.enabled_cloudwatch_logs_exports())))
-        .set_enable_performance_insights(insights.map(|i| i.enabled))
-        .set_performance_insights_kms_key_id(arn_of(want, insights.and_then(|i| i.key.as_ref()))?)
-        .set_performance_insights_retention_period(days(insights.and_then(|i| i.retention.as_ref())))
+        .set_enable_performance_insights(insights.enabled)
+        .set_performance_insights_kms_key_id(insights.key)
+        .set_performance_insights_retention_period(insights.days)
         .set_database_insights_mode(mode.map(|m| DatabaseInsightsMode::from(m.api())))
         .set_monitoring_interval(monitoring.map(|m| number(m.interval.seconds())))
         .set_monitoring_role_arn(arn_of(want, monitoring.and_then(|m| m.role.as_ref()))?))
+}
+
+/// What the service keeps of a database's load, in the API's terms.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub enabled: Option<bool>,
+    pub key: Option<String>,
+    pub days: Option<i32>,
+}
+
+impl Kept {
+    /// What a change sends of it, from what is there: what is declared and has changed; and with another mode of database
+    /// insights all of it, which the API wants with that, declared or as it is.
+    pub(super) fn sent<S>(
+        self,
+        want: &Create<'_, S>,
+        declared: Option<&PerformanceInsights>,
+        mode: bool,
+        changed: &(dyn Fn(&str) -> bool + Sync),
+    ) -> Result<Self, ApiError> {
+        let Some(wanted) = declared.filter(|_| mode || changed("performance_insights")) else {
+            // Off is not sent again: members of a cluster may have it by themselves.
+            return Ok(if mode && self.enabled == Some(true) { self } else { Self::default() });
+        };
+        let there = if mode && wanted.enabled && self.enabled == Some(true) { self } else { Self::default() };
+        Ok(Self {
+            enabled: Some(wanted.enabled),
+            key: arn_of(want, wanted.key.as_ref())?.or(there.key),
+            days: days(wanted.retention.as_ref()).or(there.days),
+        })
+    }
 }
 
 /// Logs to send, and logs to send no longer.

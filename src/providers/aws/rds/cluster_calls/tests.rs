@@ -480,3 +480,15 @@ fn what_the_api_would_refuse_is_a_problem() {
     assert_eq!(problems(json!({"engine": "postgres", "user": "app"})), ["class", "storage"]);
     assert_eq!(problems(json!({"engine": "aurora_mysql"})), ["user"]);
 }
+
+#[tokio::test]
+async fn another_mode_of_database_insights_goes_with_the_performance_insights_that_are_there() {
+    let there = "<PerformanceInsightsEnabled>true</PerformanceInsightsEnabled>\
+        <PerformanceInsightsRetentionPeriod>465</PerformanceInsightsRetentionPeriod>";
+    let mode = |mode: &str| with(json!({"database_insights": mode}));
+    let script = clusters(script(), &[("available", there)]).autoscaling("DescribeDBInstances", &servers(&[]));
+    script.update::<DatabaseCluster>("own", mode("standard"), mode("advanced")).await.unwrap();
+    let asked = &script.asked("ModifyDBCluster")[0];
+    says(asked, &["DatabaseInsightsMode=advanced", "EnablePerformanceInsights=true"]);
+    says(asked, &["PerformanceInsightsRetentionPeriod=465"]);
+}

@@ -675,3 +675,37 @@ fn what_the_api_would_refuse_is_a_problem() {
         assert_eq!(problems(changed(change.clone())), [path], "{change}");
     }
 }
+
+#[tokio::test]
+async fn another_mode_of_database_insights_goes_with_the_performance_insights_that_are_declared_or_there() {
+    let there = "<PerformanceInsightsEnabled>true</PerformanceInsightsEnabled>\
+        <PerformanceInsightsKMSKeyId>arn:pi</PerformanceInsightsKMSKeyId>\
+        <PerformanceInsightsRetentionPeriod>465</PerformanceInsightsRetentionPeriod>";
+    let mode = |mode: &str, more: Value| {
+        let mut spec = changed(json!({"database_insights": mode}));
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        spec
+    };
+    let kept = json!({"performance_insights": {"enabled": true}});
+    for more in [json!({}), kept] {
+        let script = with(&[("available", there)]);
+        script.update::<Database>("own", mode("standard", more.clone()), mode("advanced", more)).await.unwrap();
+        says(
+            &script.asked("ModifyDBInstance")[0],
+            &[
+                "DatabaseInsightsMode=advanced",
+                "EnablePerformanceInsights=true",
+                "PerformanceInsightsKMSKeyId=arn%3Api",
+                "PerformanceInsightsRetentionPeriod=465",
+            ],
+        );
+    }
+    let longer = json!({"performance_insights": {"enabled": true, "retention": "731d"}});
+    let script = with(&[("available", "")]);
+    script.update::<Database>("own", mode("standard", json!({})), mode("advanced", longer)).await.unwrap();
+    let asked = &script.asked("ModifyDBInstance")[0];
+    says(asked, &["EnablePerformanceInsights=true", "PerformanceInsightsRetentionPeriod=731"]);
+    let off = with(&[("available", "<PerformanceInsightsEnabled>false</PerformanceInsightsEnabled>")]);
+    off.update::<Database>("own", mode("advanced", json!({})), mode("standard", json!({}))).await.unwrap();
+    assert!(!off.asked("ModifyDBInstance")[0].contains("PerformanceInsights"));
+}
