@@ -165,8 +165,9 @@ pub struct Spec {
     /// changed while the service keeps the password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_key: Option<Ref<Key>>,
-    /// The master user's password, with `managed_password: false`: 8 to 128 characters. A digest of it stands in a tag
-    /// of the server's, so that a change is seen: take a long one that nobody can guess.
+    /// The master user's password, with `managed_password: false`: 8 to 128 characters (MySQL and MariaDB 41, Oracle 30,
+    /// Db2 255). A digest of it stands in a tag of the server's, so that a change is seen: take a long one that nobody
+    /// can guess.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-sensitive" = true, "x-fingerprint" = true))]
     pub password: Option<String>,
@@ -333,6 +334,7 @@ impl Kind for Database {
             password: spec.password.as_deref(),
             key: spec.password_key.is_some(),
             copied: spec.is_copy() || spec.promoted == Some(true),
+            engine: spec.engine.as_deref(),
         };
         check_login(&login, problems);
         if spec.key.is_some() && !spec.encrypted {

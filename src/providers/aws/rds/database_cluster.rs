@@ -156,8 +156,8 @@ pub struct Spec {
     /// changed while the service keeps the password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_key: Option<Ref<Key>>,
-    /// The master user's password, with `managed_password: false`: 8 to 128 characters. A digest of it stands in a tag
-    /// of the cluster's, so that a change is seen: take a long one that nobody can guess.
+    /// The master user's password, with `managed_password: false`: 8 to 128 characters (MySQL 41). A digest of it stands
+    /// in a tag of the cluster's, so that a change is seen: take a long one that nobody can guess.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-sensitive" = true, "x-fingerprint" = true))]
     pub password: Option<String>,
@@ -310,6 +310,7 @@ impl Kind for DatabaseCluster {
             password: spec.password.as_deref(),
             key: spec.password_key.is_some(),
             copied,
+            engine: Some(spec.engine.api()),
         };
         check_login(&login, problems);
         if spec.key.is_some() && !spec.encrypted {
