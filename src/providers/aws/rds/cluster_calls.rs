@@ -111,6 +111,7 @@ macro_rules! common {
         $request
             .db_cluster_identifier($name)
             .set_tags(Some(to_tags(&unset_password($want.tags, spec.from_backup.is_some()))))
+            .set_engine_lifecycle_support(spec.engine_lifecycle_support.map(|s| s.api().to_owned()))
             .set_db_cluster_instance_class(spec.class.clone())
             .set_storage_type(storage.storage_type.map(|t| t.api().to_owned()))
             .set_iops(storage.iops)
@@ -293,6 +294,7 @@ fn servers(
     }
     let manages = changed("managed_password") && spec.managed_password;
     let version = spec.engine_version.clone().filter(|_| changed("engine_version"));
+    let support = spec.engine_lifecycle_support.filter(|_| changed("engine_lifecycle_support"));
     let major = |version: &str| version.split('.').next().map(str::to_owned);
     let upgrade = version.as_deref().is_some_and(|v| major(v) != now.engine_version().and_then(major));
     // The members go over to the new version with it, and need parameters of its family.
@@ -302,6 +304,7 @@ fn servers(
         // The user has declared it.
         .set_allow_major_version_upgrade(version.is_some().then_some(true))
         .set_engine_version(version)
+        .set_engine_lifecycle_support(support.map(|s| s.api().to_owned()))
         .set_db_instance_parameter_group_name(members_group)
         .set_db_cluster_instance_class(spec.class.clone().filter(|_| changed("class")))
         .set_storage_type(storage.storage_type.map(|t| t.api().to_owned()))

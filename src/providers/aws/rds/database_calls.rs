@@ -30,8 +30,9 @@ const GP3_IOPS: i32 = 3000;
 
 /// Fields that some call that makes a server from another one's data does not take, or that such a server has from
 /// there.
-const LATER: [&str; 10] = [
+const LATER: [&str; 11] = [
     "engine_version",
+    "engine_lifecycle_support",
     "storage",
     "backup_retention",
     "backup_window",
@@ -185,6 +186,7 @@ async fn create_empty(cx: &Context, want: &Create<'_, Spec>, name: &str) -> Resu
     let request = common!(cx.clients.rds.create_db_instance(), want)
         .db_instance_identifier(name)
         .set_engine(spec.engine.clone())
+        .set_engine_lifecycle_support(spec.engine_lifecycle_support.map(|s| s.api().to_owned()))
         .set_engine_version(spec.engine_version.clone())
         .set_max_allocated_storage(limit(spec))
         .storage_encrypted(spec.encrypted)
@@ -286,6 +288,7 @@ async fn restore_snapshot(cx: &Context, want: &Create<'_, Spec>, name: &str, sna
         .db_instance_identifier(name)
         .db_snapshot_identifier(snapshot)
         .set_engine(spec.engine.clone())
+        .set_engine_lifecycle_support(spec.engine_lifecycle_support.map(|s| s.api().to_owned()))
         .set_manage_master_user_password(spec.managed_password.then_some(true))
         .set_master_user_secret_kms_key_id(arn_of(want, spec.password_key.as_ref())?)
         .set_license_model(spec.license.map(|l| l.api().to_owned()));
@@ -308,6 +311,7 @@ async fn restore_time(
         .set_use_latest_restorable_time(time.is_none().then_some(true))
         .set_restore_time(time)
         .set_engine(spec.engine.clone())
+        .set_engine_lifecycle_support(spec.engine_lifecycle_support.map(|s| s.api().to_owned()))
         .set_max_allocated_storage(limit(spec))
         .set_manage_master_user_password(spec.managed_password.then_some(true))
         .set_master_user_secret_kms_key_id(arn_of(want, spec.password_key.as_ref())?)
@@ -476,10 +480,12 @@ fn server(
     let spec = want.spec;
     let manages = changed("managed_password") && spec.managed_password;
     let version = spec.engine_version.clone().filter(|_| changed("engine_version"));
+    let support = spec.engine_lifecycle_support.filter(|_| changed("engine_lifecycle_support"));
     Ok(request
         // The user has declared it.
         .set_allow_major_version_upgrade(version.is_some().then_some(true))
         .set_engine_version(version)
+        .set_engine_lifecycle_support(support.map(|s| s.api().to_owned()))
         .set_db_instance_class(changed("class").then(|| spec.class.clone()))
         .set_multi_az(spec.multi_az.filter(|_| changed("multi_az")))
         .set_db_subnet_group_name(id_of(want, spec.subnet_group.as_ref().filter(|_| changed("subnet_group")))?)

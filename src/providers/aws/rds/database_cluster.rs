@@ -33,8 +33,8 @@ use super::cluster_parameter_group::DatabaseClusterParameterGroup;
 use super::cluster_read::{found, list};
 use super::database::check_time;
 use super::settings::{
-    InsightsMode, Login, Monitoring, NetworkType, PerformanceInsights, check_days, check_login, check_watching,
-    check_windows, yes,
+    InsightsMode, LifecycleSupport, Login, Monitoring, NetworkType, PerformanceInsights, check_days, check_login,
+    check_watching, check_windows, yes,
 };
 use super::subnet_group::DatabaseSubnetGroup;
 use super::{own_name, retag, tally};
@@ -75,6 +75,10 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-change" = "interrupts", "x-version" = true))]
     pub engine_version: Option<String>,
+    /// What becomes of it when its major version is past the end of its standard support; extended support, at a
+    /// price, if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_lifecycle_support: Option<LifecycleSupport>,
     /// Servers of an Aurora cluster, by name (20 lower case letters, digits and single hyphens at most).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<BTreeMap<String, MemberSpec>>,

@@ -36,6 +36,16 @@ words! {
     }
 }
 
+words! {
+    /// What becomes of a database whose major version is past the end of its standard support.
+    LifecycleSupport {
+        /// It runs on with extended support, at a price.
+        OpenSourceRdsExtendedSupport = "open-source-rds-extended-support",
+        /// It is upgraded to the next major version; a new one of such a version can't be made.
+        OpenSourceRdsExtendedSupportDisabled = "open-source-rds-extended-support-disabled",
+    }
+}
+
 /// What the service keeps of a database's load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -322,7 +332,8 @@ mod tests {
                 let mut problems = Problems::default();
                 check_password(&"x".repeat(length), Some(engine), &mut problems);
                 assert_eq!(problems.0.is_empty(), good, "{engine} {length}");
-                let told = problems.0.iter().all(|p| p.message.contains(&format!("8 to {longest} characters for {engine}")));
+                let told =
+                    problems.0.iter().all(|p| p.message.contains(&format!("8 to {longest} characters for {engine}")));
                 assert!(told, "{:?}", problems.0);
             }
         }

@@ -77,9 +77,11 @@ fn everything() -> (Value, &'static str, Vec<&'static str>) {
         "monitoring": {"interval": "60s", "role": {"id": "arn:role"}}, "password_key": {"id": "arn:secrets"},
         "database": "orders", "ca_certificate": "rds-ca-rsa2048-g1", "iam_authentication": true,
         "license": "postgresql_license", "character_set": "AL32UTF8", "national_character_set": "AL16UTF16",
-        "time_zone": "Tokyo Standard Time",
+        "time_zone": "Tokyo Standard Time", "engine_lifecycle_support": "open_source_rds_extended_support_disabled",
     }));
-    let shown = "<EngineVersion>16.4</EngineVersion><AllocatedStorage>100</AllocatedStorage>\
+    let shown = "<EngineVersion>16.4</EngineVersion>\
+        <EngineLifecycleSupport>open-source-rds-extended-support-disabled</EngineLifecycleSupport>\
+        <AllocatedStorage>100</AllocatedStorage>\
         <MaxAllocatedStorage>500</MaxAllocatedStorage><StorageType>gp3</StorageType><Iops>12000</Iops>\
         <StorageThroughput>500</StorageThroughput><MultiAZ>true</MultiAZ><KmsKeyId>arn:key</KmsKeyId>\
         <DBSubnetGroup><DBSubnetGroupName>nets</DBSubnetGroupName></DBSubnetGroup>\
@@ -149,6 +151,7 @@ fn everything() -> (Value, &'static str, Vec<&'static str>) {
         "CharacterSetName=AL32UTF8",
         "NcharCharacterSetName=AL16UTF16",
         "Timezone=Tokyo",
+        "EngineLifecycleSupport=open-source-rds-extended-support-disabled",
         "saiken%3Astorage-size",
         "saiken%3Aaddress",
     ];
@@ -204,6 +207,7 @@ async fn every_field_that_changes_in_place_does_so_at_once_and_is_waited_for() {
         &[
             "ApplyImmediately=true",
             "EngineVersion=16&AllowMajorVersionUpgrade=true",
+            "EngineLifecycleSupport=open-source-rds-extended-support-disabled",
             "DBInstanceClass=db.t4g.medium",
             "&AllocatedStorage=100",
             "MaxAllocatedStorage=500",
@@ -289,7 +293,8 @@ async fn a_disk_does_not_shrink_and_what_the_service_let_it_grow_by_is_no_differ
 /// What a change of the disk asks for: the members of the server as it is and as it becomes, and both declarations.
 async fn grown(engine: &str, (now, then): (&str, &str), from: Value, to: Value) -> (String, Option<ApiError>) {
     let shown = |more: &str| database("available", more).replace("postgres", engine);
-    let script = script().autoscaling("DescribeDBInstances", &shown(now)).autoscaling("DescribeDBInstances", &shown(then));
+    let script =
+        script().autoscaling("DescribeDBInstances", &shown(now)).autoscaling("DescribeDBInstances", &shown(then));
     let disk = |storage: Value| changed(json!({"engine": engine, "storage": storage}));
     let refused = script.update::<Database>("own", disk(from), disk(to)).await.err();
     if refused.is_some() {
@@ -320,8 +325,12 @@ async fn a_disk_that_has_operations_of_its_own_grows_with_them_and_one_that_is_t
         assert_eq!(asked.contains(&format!("StorageThroughput={throughput}")), throughput > 0, "{asked}");
     }
     let states = (shown(20, "gp3", 3000, 125), shown(30, "gp3", 3000, 125));
-    let (asked, _) = grown("postgres", (&states.0, &states.1), json!({"size": "20GiB"}), json!({"size": "30GiB"})).await;
-    assert!(asked.contains("AllocatedStorage=30") && !asked.contains("Iops") && !asked.contains("Throughput"), "{asked}");
+    let (asked, _) =
+        grown("postgres", (&states.0, &states.1), json!({"size": "20GiB"}), json!({"size": "30GiB"})).await;
+    assert!(
+        asked.contains("AllocatedStorage=30") && !asked.contains("Iops") && !asked.contains("Throughput"),
+        "{asked}"
+    );
     // Another throughput alone goes with the operations that there are.
     let states = (shown(400, "gp3", 12_000, 500), shown(400, "gp3", 12_000, 700));
     let to = json!({"size": "400GiB", "throughput": 700});
@@ -661,6 +670,10 @@ fn what_the_api_would_refuse_is_a_problem() {
         (json!({"from_backup": {"snapshot": "s", "source_resource_id": "db-1"}}), "from_backup"),
         (json!({"from_backup": {"snapshot": "s", "time": "2026-11-23T05:00:00Z"}}), "from_backup.time"),
         (json!({"from_backup": {"source_resource_id": "db-1", "time": "2026-11-23 05:00"}}), "from_backup.time"),
+        (
+            json!({"engine": "mariadb", "engine_lifecycle_support": "open_source_rds_extended_support"}),
+            "engine_lifecycle_support",
+        ),
         (json!({"encrypted": false, "key": {"id": "k"}}), "key"),
         (json!({"multi_az": true, "zone": "ap-northeast-1a"}), "zone"),
         (json!({"storage": {"size": "100GiB", "limit": "105GiB"}}), "storage.limit"),
