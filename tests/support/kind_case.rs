@@ -42,6 +42,7 @@ pub const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("bucket", "access_log", "unit tests: everything reaches the API, and is read; and the reference system"),
     ("bucket", "empty_on_delete", "another case: a derived name"),
     ("bucket", "event_bridge", "a unit test: notifications of others stay; the emulator does not read it back"),
+    ("bucket", "notifications", "unit tests: everything reaches the API, and is read; those of others stay"),
     ("bucket", "object_lock", "another case: a derived name"),
     ("bucket", "transition_minimum", "a unit test: every part of a rule is written and read back"),
     ("bucket", "versioning", "another case: a derived name"),

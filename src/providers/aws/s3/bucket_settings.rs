@@ -19,6 +19,7 @@ use serde_json::json;
 
 use super::bucket::Spec;
 use super::bucket_lifecycle::{LifecycleRule, TransitionMinimum, days, from_days};
+use super::bucket_notifications;
 use super::bucket_parts::{
     AccessLog, CorsRule, Encryption, Ownership, PublicAccessBlock, Retention, RetentionMode, invalid,
 };
@@ -31,8 +32,9 @@ use crate::providers::aws::kind::{Create, Read, Tags};
 
 /// Longest wait for another change of a bucket to end; also for the name of a deleted one to be free again.
 const OTHERS_WITHIN: Duration = Duration::from_secs(600);
-/// Longest wait for versioning that was switched on to be in force, in first pauses: two minutes. It mostly takes seconds.
-const VERSIONED_AFTER: u32 = 60;
+/// Longest wait for versioning, or a policy, that was written just now to be in force, in first pauses: two minutes. It
+/// mostly takes seconds.
+const IN_FORCE_AFTER: u32 = 60;
 /// Days of a year, in which a lock may be counted too.
 const YEAR: i32 = 365;
 
@@ -48,7 +50,7 @@ const SETTINGS: [&[&str]; 12] = [
     &["access_log"],
     &["replication"],
     &["cors"],
-    &["event_bridge"],
+    &["event_bridge", "notifications"],
     &["acceleration"],
 ];
 
@@ -158,7 +160,7 @@ pub(super) async fn read(
     let third = futures::future::try_join4(
         wanted(wants(&["replication"]), || replication(cx, name)),
         wanted(wants(&["cors"]), || cors(cx, name)),
-        wanted(wants(&["event_bridge"]), || notifications(cx, name)),
+        wanted(wants(&["event_bridge", "notifications"]), || notifications(cx, name)),
         wanted(wants(&["acceleration"]), || acceleration(cx, name)),
     );
     let (first, second, third) = futures::try_join!(first, second, third)?;
@@ -175,7 +177,8 @@ pub(super) async fn read(
     spec.access_log = log;
     spec.replication = replication;
     spec.cors = cors;
-    spec.event_bridge = notifications.map(|n| n.event_bridge_configuration.is_some());
+    spec.event_bridge = notifications.as_ref().map(|n| n.event_bridge_configuration.is_some());
+    spec.notifications = notifications.as_ref().map(bucket_notifications::observed);
     spec.acceleration = acceleration;
     Ok(SETTINGS.iter().filter(|fields| !wants(fields)).flat_map(|fields| fields.iter().copied()).collect())
 }
@@ -313,6 +316,36 @@ impl Settle<'_> {
         patient(self.cx, self.want.watch, self.name, call).await.map(drop)
     }
 
+    /// Makes a call that is refused (`early`) until what was written just now is in force. Where it never is, the API's own
+    /// error tells.
+    async fn once_in_force<T, F>(
+        &self,
+        what: String,
+        early: impl Fn(&ApiError) -> bool,
+        call: impl Fn() -> F,
+    ) -> Result<(), ApiError>
+    where
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        let refused: Mutex<Option<ApiError>> = Mutex::default();
+        let last = || refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = self.cx.wait(self.want.watch, &what, self.cx.poll() * IN_FORCE_AFTER, || async {
+            match self.call(&call).await {
+                Ok(()) => Ok(Look::Done(())),
+                Err(e) if early(&e) => {
+                    let state = e.message.clone();
+                    *last() = Some(e);
+                    Ok(Look::Not(state))
+                }
+                Err(e) => Err(e),
+            }
+        });
+        match made.await {
+            Err(e) if e.class == ErrorClass::TimedOut => Err(last().take().unwrap_or(e)),
+            other => other,
+        }
+    }
+
     fn differs(&self, field: &str) -> bool {
         (self.changed)(field)
     }
@@ -439,7 +472,7 @@ impl Settle<'_> {
     }
 
     /// Versioning that was switched on just now, here or where the copies go, is in force a little later: until then the
-    /// API refuses a replication. Where it never is, its own error tells.
+    /// API refuses a replication.
     async fn replication(&self) -> Result<(), ApiError> {
         let wanted = self.want.spec.replication.as_ref();
         let Some(all) = wanted.filter(|_| self.differs("replication")) else { return Ok(()) };
@@ -450,35 +483,32 @@ impl Settle<'_> {
         }
         let all = all.api(&cx.region, self.want)?;
         let request = s3.put_bucket_replication().bucket(self.name).replication_configuration(all);
-        let refused: Mutex<Option<ApiError>> = Mutex::default();
-        let last = || refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let early = |e: &ApiError| e.code.as_deref() == Some("InvalidRequest") && e.message.contains("ersioning");
         let what = format!("versioning to be in force for the replication of {}", self.name);
-        let made = cx.wait(self.want.watch, &what, cx.poll() * VERSIONED_AFTER, || async {
-            match self.call(|| cx.call(operation, request.clone().send())).await {
-                Ok(()) => Ok(Look::Done(())),
-                Err(e) if e.code.as_deref() == Some("InvalidRequest") && e.message.contains("ersioning") => {
-                    let state = e.message.clone();
-                    *last() = Some(e);
-                    Ok(Look::Not(state))
-                }
-                Err(e) => Err(e),
-            }
-        });
-        match made.await {
-            Err(e) if e.class == ErrorClass::TimedOut => Err(last().take().unwrap_or(e)),
-            other => other,
-        }
+        self.once_in_force(what, early, || cx.call(operation, request.clone().send())).await
     }
 
     /// The call writes all notifications: those of others stay.
     async fn events(&self) -> Result<(), ApiError> {
-        let Some(on) = self.want.spec.event_bridge.filter(|_| self.differs("event_bridge")) else { return Ok(()) };
-        let cx = self.cx;
+        let (cx, spec) = (self.cx, self.want.spec);
+        let bridge = spec.event_bridge.filter(|_| self.differs("event_bridge"));
+        let ours = spec.notifications.as_ref().filter(|_| self.differs("notifications"));
+        if bridge.is_none() && ours.is_none() {
+            return Ok(());
+        }
         let mut all = notifications(cx, self.name).await?;
-        all.event_bridge_configuration = on.then(|| EventBridgeConfiguration::builder().build());
+        if let Some(on) = bridge {
+            all.event_bridge_configuration = on.then(|| EventBridgeConfiguration::builder().build());
+        }
+        if let Some(ours) = ours {
+            bucket_notifications::replace(&mut all, ours, self.want)?;
+        }
         let request =
             cx.clients.s3.put_bucket_notification_configuration().bucket(self.name).notification_configuration(all);
-        self.call(|| cx.call("s3:PutBucketNotification", request.clone().send())).await
+        // The policy of a topic or a queue may have been written just now.
+        let early = |e: &ApiError| e.code.as_deref() == Some("InvalidArgument") && e.message.contains("destination");
+        let what = format!("the notifications of {} to be let in", self.name);
+        self.once_in_force(what, early, || cx.call("s3:PutBucketNotification", request.clone().send())).await
     }
 
     async fn acceleration(&self) -> Result<(), ApiError> {
