@@ -57,9 +57,15 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> ErrorClass {
         | "InvalidClientTokenId"
         | "UnrecognizedClientException"
         | "SignatureDoesNotMatch" => ErrorClass::AccessDenied,
-        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException" | "SlowDown" => {
-            ErrorClass::Throttled
-        }
+        "Throttling"
+        | "ThrottlingException"
+        | "RequestLimitExceeded"
+        | "TooManyRequestsException"
+        // Another update of the same parameter or document is under way.
+        | "TooManyUpdates"
+        // A volume takes one snapshot in 15 seconds. (Its modifications have a rate, too, of hours: that is final.)
+        | "SnapshotCreationPerVolumeRateExceeded"
+        | "SlowDown" => ErrorClass::Throttled,
         "DependencyViolation"
         | "ResourceInUse"
         | "ResourceInUseFault"
@@ -187,6 +193,9 @@ mod tests {
         assert_eq!(class("TooManyTargetGroups"), ErrorClass::QuotaExceeded);
         assert_eq!(class("WAFLimitsExceededException"), ErrorClass::QuotaExceeded);
         assert_eq!(class("TooManyRequestsException"), ErrorClass::Throttled);
+        assert_eq!(class("TooManyUpdates"), ErrorClass::Throttled);
+        assert_eq!(class("SnapshotCreationPerVolumeRateExceeded"), ErrorClass::Throttled);
+        assert_eq!(class("VolumeModificationRateExceeded"), ErrorClass::Invalid);
         assert_eq!(class("DuplicateListener"), ErrorClass::Conflict);
         assert_eq!(class("RequestLimitExceeded"), ErrorClass::Throttled);
         assert_eq!(class("DependencyViolation"), ErrorClass::Conflict);

@@ -14,6 +14,10 @@
 //! background and is waited for; one that an earlier run left under way is waited for first. Objects of the whole
 //! account (roles, zones) are in the index of one region only: give them `region: us-east-1` (in that partition).
 //!
+//! What a handler reads back lacks all that is only taken, so that an update of anything else would tell it that those are
+//! gone: each change repeats what `write_only` declares. A change of tags alone does not, as nothing tells it what is
+//! declared.
+//!
 //! Nobody knows whether a type holds data: each object is guarded as if it did. The API calls the service with the
 //! caller's own permissions: the type's handlers say which (`aws cloudformation describe-type`).
 //! API: <https://docs.aws.amazon.com/cloudcontrolapi/latest/userguide/what-is-cloudcontrolapi.html>
@@ -163,8 +167,7 @@ impl AwsKind for CloudControl {
         let spec = update.want.spec;
         let object = there(cx, update.id).await?;
         checked(&object.schema, spec, CHANGE)?;
-        let taken = spec.write_only.as_ref().filter(|_| update.changed("write_only"));
-        let patch = patch(&object, &spec.properties, taken);
+        let patch = patch(&object, spec, update.changed("write_only"));
         if patch.is_empty() {
             return Ok(());
         }
@@ -234,21 +237,27 @@ fn checked<'s>(schema: &'s TypeSchema, spec: &Spec, operation: &str) -> Result<&
     Ok(tags)
 }
 
-/// What must be written so that an object is as declared: its top properties that are not, each with what else is in
-/// it.
-fn patch(object: &Known, properties: &Value, taken: Option<&Value>) -> Vec<Value> {
+/// What must be written so that an object is as declared: its top properties that are not, each with what else can be
+/// declared in it, and with any of them those that are never told. `taken`: those have changed.
+fn patch(object: &Known, spec: &Spec, taken: bool) -> Vec<Value> {
     let fixed = |name: &String| object.schema.create_only.contains(name);
     let add = |name: &String, value: Value| json!({"op": "add", "path": pointer(name), "value": value});
+    // What is only told is not sent back.
+    let there = object.schema.declarable(&object.properties);
     let mut patch = Vec::new();
-    for (name, wanted) in properties.as_object().into_iter().flatten().filter(|(name, _)| !fixed(name)) {
-        let current = object.properties.get(name);
+    for (name, wanted) in spec.properties.as_object().into_iter().flatten().filter(|(name, _)| !fixed(name)) {
+        let current = there.get(name);
         let value = merged(current, wanted);
         if current != Some(&value) {
             patch.push(add(name, value));
         }
     }
-    for (name, wanted) in taken.and_then(Value::as_object).into_iter().flatten() {
-        patch.push(add(name, merged(object.properties.get(name), wanted)));
+    if !taken && patch.is_empty() {
+        return patch;
+    }
+    let never_told = spec.write_only.as_ref().and_then(Value::as_object).into_iter().flatten();
+    for (name, wanted) in never_told.filter(|(name, _)| taken || !fixed(name)) {
+        patch.push(add(name, merged(there.get(name), wanted)));
     }
     patch
 }

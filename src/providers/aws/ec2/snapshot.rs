@@ -26,7 +26,7 @@ use serde_json::json;
 
 use super::server::{from_gib, key_arn};
 use super::volume::Volume;
-use super::volume_points::complete;
+use super::volume_points::{complete, when_due};
 use super::{attributes, filters, from_tags, retag, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass, Watch};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Recovery, Replacement, Scope};
@@ -225,7 +225,8 @@ impl AwsKind for Snapshot {
                 None => {
                     let request = once.ec2().create_snapshot().volume_id(&of);
                     let request = request.set_description(spec.description.clone()).tag_specifications(tags);
-                    once.call("ec2:CreateSnapshot", request.send()).await?.snapshot_id
+                    let send = || once.call("ec2:CreateSnapshot", request.clone().send());
+                    when_due(&once, want.watch, &of, send).await?.snapshot_id
                 }
             };
             Ok(made.unwrap_or_default())
@@ -440,6 +441,16 @@ mod tests {
         near.create::<Snapshot>(json!({"copy_of": {"id": "snap-9"}})).await.unwrap();
         let asked = near.asked("CopySnapshot").join("");
         assert!(asked.contains("SourceRegion=ap-northeast-1") && asked.contains("Encrypted=true"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_is_made_once_its_volume_takes_another_one() {
+        let script = Script::default()
+            .error("CreateSnapshot", "SnapshotCreationPerVolumeRateExceeded")
+            .ec2("CreateSnapshot", "<snapshotId>snap-1</snapshotId>")
+            .with(script());
+        assert_eq!(script.create::<Snapshot>(json!({"volume": "s/other"})).await.unwrap().id, "snap-1");
+        assert_eq!(script.asked("CreateSnapshot").len(), 2);
     }
 
     #[tokio::test]

@@ -4,6 +4,9 @@
 //! loses its data, so that is guarded. Size, type and performance change in place while the volume is in use; a size can
 //! only grow (a smaller one is refused: declare a new volume and copy), and a volume that was changed rests for six hours
 //! before the next change. The file system inside is the user's to grow.
+//!
+//! A volume of several servers is declared with one of them: the one that it has been attached to for the longest time
+//! counts. The others are left alone, until the volume goes.
 //! API: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVolume.html>
 
 use std::collections::BTreeMap;
@@ -11,7 +14,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{
-    Filter, ResourceType, Volume as ApiVolume, VolumeAttachmentState, VolumeModificationState, VolumeState,
+    Filter, ResourceType, Volume as ApiVolume, VolumeAttachment, VolumeAttachmentState, VolumeModificationState,
+    VolumeState,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -218,14 +222,13 @@ impl AwsKind for Volume {
         }
         if let Some(attachment) = want.spec.attachment.as_ref().filter(|_| update.changed("attachment")) {
             let instance = want.id(&attachment.instance)?;
-            detach(cx, update.id, want.watch).await?;
-            attach(cx, update.id, &instance, &attachment.device, want.watch).await?;
+            reattach(cx, update.id, &instance, &attachment.device, want.watch).await?;
         }
         Ok(())
     }
 
     async fn delete(cx: &Context, delete: &Delete<'_, Spec>) -> Result<(), ApiError> {
-        detach(cx, delete.id, delete.watch).await?;
+        detach(cx, delete.id, None, delete.watch).await?;
         cx.call("ec2:DeleteVolume", cx.ec2().delete_volume().volume_id(delete.id).send()).await?;
         cx.wait(delete.watch, &format!("{} to be gone", delete.id), LIMIT, || async {
             let volume = describe(cx, delete.id).await?;
@@ -256,10 +259,7 @@ impl AwsKind for Volume {
 
 fn found(volume: &ApiVolume) -> Found<Spec> {
     let id = volume.volume_id().unwrap_or_default().to_owned();
-    let attached = volume
-        .attachments()
-        .iter()
-        .find(|a| matches!(a.state(), Some(VolumeAttachmentState::Attached | VolumeAttachmentState::Attaching)));
+    let attached = counted(volume);
     Found {
         identifiers: Vec::new(),
         attributes: attributes([("id", json!(id)), ("zone", json!(volume.availability_zone()))]),
@@ -288,6 +288,16 @@ fn found(volume: &ApiVolume) -> Found<Spec> {
         unread: Vec::new(),
         id,
     }
+}
+
+/// The attachment that counts as the declared one: the oldest, whatever others were added by hand.
+fn counted(volume: &ApiVolume) -> Option<&VolumeAttachment> {
+    let live = volume.attachments().iter().filter(|a| is_attached(a));
+    live.min_by_key(|a| (a.attach_time().map(|t| t.secs()), a.instance_id()))
+}
+
+fn is_attached(attachment: &VolumeAttachment) -> bool {
+    matches!(attachment.state(), Some(VolumeAttachmentState::Attached | VolumeAttachmentState::Attaching))
 }
 
 /// One volume; none if it is not there.
@@ -326,14 +336,31 @@ async fn attach(cx: &Context, id: &str, instance: &str, device: &str, watch: &dy
     .await
 }
 
-/// Detaches a volume from all servers, never by force: a server that still writes would lose what it has not written.
-async fn detach(cx: &Context, id: &str, watch: &dyn Watch) -> Result<(), ApiError> {
+/// Attaches a volume to another server or under another name, in place of the attachment that counted. Those of other
+/// servers stay, where a volume can have several.
+async fn reattach(cx: &Context, id: &str, instance: &str, device: &str, watch: &dyn Watch) -> Result<(), ApiError> {
+    let volume = describe(cx, id).await?;
+    let several = volume.as_ref().and_then(ApiVolume::multi_attach_enabled) == Some(true);
+    let former = volume.as_ref().and_then(counted).and_then(|a| a.instance_id());
+    let all = volume.as_ref().map(ApiVolume::attachments).unwrap_or_default();
+    let there = several && former != Some(instance);
+    let there = there && all.iter().any(|a| is_attached(a) && a.instance_id() == Some(instance));
+    if !several || former.is_some() {
+        detach(cx, id, former.filter(|_| several), watch).await?;
+    }
+    if there { Ok(()) } else { attach(cx, id, instance, device, watch).await }
+}
+
+/// Detaches a volume from a server, or from all, never by force: a server that still writes would lose what it has not
+/// written.
+async fn detach(cx: &Context, id: &str, from: Option<&str>, watch: &dyn Watch) -> Result<(), ApiError> {
     let Some(volume) = describe(cx, id).await? else { return Ok(()) };
     let live = |v: &ApiVolume| {
         v.attachments()
             .iter()
             .filter(|a| a.state() != Some(&VolumeAttachmentState::Detached))
             .filter_map(|a| Some((a.instance_id()?.to_owned(), a.state() == Some(&VolumeAttachmentState::Detaching))))
+            .filter(|(server, _)| from.is_none_or(|from| from == server))
             .collect::<Vec<_>>()
     };
     let attached = live(&volume);
@@ -402,6 +429,55 @@ pub(super) async fn modified(cx: &Context, id: &str, watch: &dyn Watch) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::providers::aws::script::Script;
+
+    /// A volume of several servers, each since a day of January.
+    fn attached(servers: &[(&str, u8)]) -> String {
+        let each = servers.iter().map(|(server, day)| {
+            format!(
+                "<item><instanceId>{server}</instanceId><device>/dev/sdf</device><status>attached</status>\
+                 <attachTime>2026-01-{day:02}T00:00:00.000Z</attachTime></item>"
+            )
+        });
+        format!(
+            "<volumeSet><item><volumeId>vol-1</volumeId><availabilityZone>a</availabilityZone><status>in-use</status>\
+             <multiAttachEnabled>true</multiAttachEnabled><attachmentSet>{}</attachmentSet></item></volumeSet>",
+            each.collect::<String>()
+        )
+    }
+
+    fn on(server: &str) -> serde_json::Value {
+        json!({"zone": "a", "attachment": {"instance": {"id": server}, "device": "/dev/sdf"}})
+    }
+
+    #[tokio::test]
+    async fn a_server_that_was_added_by_hand_is_neither_read_nor_detached() {
+        let script = Script::default()
+            .ec2("DescribeVolumes", &attached(&[("i-b", 2), ("i-a", 1)]))
+            .ec2("DescribeVolumes", &attached(&[("i-b", 2), ("i-a", 1)]))
+            .ec2("DescribeVolumes", &attached(&[("i-b", 2)]))
+            .ec2("DescribeVolumes", &attached(&[("i-b", 2), ("i-c", 3)]))
+            .ec2("DetachVolume", "")
+            .ec2("AttachVolume", "");
+        script.update::<Volume>("vol-1", on("i-a"), on("i-c")).await.unwrap();
+        let (gone, came) = (script.asked("DetachVolume"), script.asked("AttachVolume"));
+        assert!(gone.len() == 1 && gone[0].contains("InstanceId=i-a"), "{gone:?}");
+        assert!(came.len() == 1 && came[0].contains("InstanceId=i-c"), "{came:?}");
+        let read = Script::default().ec2("DescribeVolumes", &attached(&[("i-b", 2), ("i-a", 1)]));
+        assert_eq!(read.read::<Volume>().await.unwrap()[0].spec["attachment"]["instance"], json!({"id": "i-a"}));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_has_the_volume_already_gets_it_no_second_time() {
+        let script = Script::default()
+            .ec2("DescribeVolumes", &attached(&[("i-b", 1), ("i-a", 2)]))
+            .ec2("DescribeVolumes", &attached(&[("i-b", 1), ("i-a", 2)]))
+            .ec2("DescribeVolumes", &attached(&[("i-a", 2)]))
+            .ec2("DetachVolume", "");
+        let object = script.update::<Volume>("vol-1", on("i-b"), on("i-a")).await.unwrap();
+        assert_eq!(object.spec["attachment"]["instance"], json!({"id": "i-a"}));
+        assert!(script.asked("DetachVolume")[0].contains("InstanceId=i-b"));
+    }
 
     fn problems(spec: serde_json::Value) -> Vec<String> {
         let spec: Spec = serde_json::from_value(spec).unwrap();

@@ -7,6 +7,7 @@
 //! client token: an unfinished snapshot is waited for instead of making a second one.
 //! API: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSnapshot.html>
 
+use std::future::Future;
 use std::time::Duration;
 
 use aws_sdk_ec2::types::{Filter, ResourceType, Snapshot, SnapshotState};
@@ -21,6 +22,8 @@ use crate::providers::aws::kind::Tags;
 
 /// Longest wait for a snapshot: the first one of a volume copies all of it.
 const LIMIT: Duration = Duration::from_secs(6 * 60 * 60);
+/// Longest wait for a volume to take another snapshot: it takes one in 15 seconds, and others may make some, too.
+const DUE_WITHIN: Duration = Duration::from_secs(120);
 
 /// The snapshots of a volume that are complete or on their way.
 pub(super) async fn of_volume(cx: &Context, volume: &str) -> Result<Vec<RecoveryPoint>, ApiError> {
@@ -59,11 +62,36 @@ pub(super) async fn make(
                 .volume_id(&object.id)
                 .description(format!("saiken: before {} goes", object.id))
                 .tag_specifications(tag_specification(ResourceType::Snapshot, &tags(object)));
-            let made = cx.call("ec2:CreateSnapshot", request.send()).await?;
-            made.snapshot_id().unwrap_or_default().to_owned()
+            let made = when_due(cx, watch, &object.id, || cx.call("ec2:CreateSnapshot", request.clone().send()));
+            made.await?.snapshot_id.unwrap_or_default()
         }
     };
     complete(cx, &id, &object.id, watch).await
+}
+
+/// Makes a call for a snapshot of a volume, again and again while the last one was made too short a time ago.
+pub(super) async fn when_due<T, F>(
+    cx: &Context,
+    watch: &dyn Watch,
+    volume: &str,
+    mut call: impl FnMut() -> F,
+) -> Result<T, ApiError>
+where
+    F: Future<Output = Result<T, ApiError>>,
+{
+    cx.wait(watch, &format!("{volume} to take another snapshot"), DUE_WITHIN, || {
+        let call = call();
+        async move {
+            match call.await {
+                Ok(answer) => Ok(Look::Done(answer)),
+                Err(e) if e.code.as_deref() == Some("SnapshotCreationPerVolumeRateExceeded") => {
+                    Ok(Look::Not(e.message))
+                }
+                Err(e) => Err(e),
+            }
+        }
+    })
+    .await
 }
 
 /// Waits until a snapshot is complete. `of` is what it is a snapshot of.
@@ -161,6 +189,18 @@ mod tests {
         );
         assert!(!body.contains("saiken%3Aaddress"), "it would be taken for an object: {body}");
         assert_eq!(script.operations(), ["CreateSnapshot", "DescribeSnapshots", "DescribeSnapshots"]);
+    }
+
+    #[tokio::test]
+    async fn a_volume_that_had_a_snapshot_a_moment_ago_takes_another_one_a_little_later() {
+        let done = snapshots(&[("snap-9", "completed", "2026-01-01T00:00:00.000Z")]);
+        let script = Script::default()
+            .error("CreateSnapshot", "SnapshotCreationPerVolumeRateExceeded")
+            .error("CreateSnapshot", "SnapshotCreationPerVolumeRateExceeded")
+            .ec2("CreateSnapshot", "<snapshotId>snap-9</snapshotId>")
+            .ec2("DescribeSnapshots", &done);
+        assert_eq!(save(&script, None).await.unwrap().id, "snap-9");
+        assert_eq!(script.asked("CreateSnapshot").len(), 3);
     }
 
     #[tokio::test]

@@ -380,6 +380,10 @@ async fn found(
     let described = cx.call("kms:DescribeKey", cx.clients.kms.describe_key().key_id(id).send()).await;
     let described = match described {
         Err(e) if e.class == ErrorClass::NotFound => return Ok(None),
+        // The policy of somebody else's key may let nobody else look at it, which says nothing of our keys.
+        Err(e) if e.class == ErrorClass::AccessDenied && indexed.is_none() && !may_be_ours(read, id, aliases) => {
+            return Ok(None);
+        }
         other => other?,
     };
     let Some(meta) = described.key_metadata() else { return Ok(None) };
@@ -404,6 +408,18 @@ async fn found(
         return Ok(None);
     }
     whole(cx, read, meta, tags, status, aliases).await.map(Some)
+}
+
+/// Whether a key that no index knows can still be one that is read: it was asked for by its id, or has an alias of the environment.
+fn may_be_ours(read: &Read<'_>, id: &str, aliases: &BTreeMap<String, String>) -> bool {
+    match &read.selection {
+        Selection::Ids(_) => true,
+        Selection::Owned { project, environment } => {
+            let prefix = format!("alias/{}", ownership::name_prefix(project, environment));
+            aliases.iter().any(|(alias, key)| key == id && alias.starts_with(&prefix))
+        }
+        Selection::Tagged(_) => false,
+    }
 }
 
 /// Tags of a key; none for keys of AWS, which do not show them.

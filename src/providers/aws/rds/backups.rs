@@ -20,7 +20,7 @@ use aws_sdk_rds::types::{DbClusterSnapshot, DbSnapshot};
 use serde_json::Value;
 
 use super::snapshot_calls::is_own;
-use super::{from_tags, to_tags};
+use super::{from_tags, identifier, to_tags};
 use crate::model::cloud::{ApiError, ErrorClass, RecoveryPoint, Watch};
 use crate::model::observed::Object;
 use crate::model::ownership::{self, SOURCE};
@@ -177,8 +177,7 @@ pub(super) async fn save(
     let id = match unfinished {
         Some(id) => id.to_owned(),
         None => {
-            let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
-            let id = format!("saiken-{}-{now}", object.id);
+            let id = name(of, &object.id, jiff::Timestamp::now());
             match create(cx, of, object, &id).await {
                 // The call was repeated because its answer was lost.
                 Err(e) if e.code.as_deref().is_some_and(|code| code.contains("AlreadyExists")) => {}
@@ -200,6 +199,17 @@ pub(super) async fn save(
         }
     })
     .await
+}
+
+/// Name of a snapshot that is made at a time. The time stays whole, so that a second snapshot gets another name.
+fn name(of: Of, id: &str, now: jiff::Timestamp) -> String {
+    let now = now.strftime("%Y%m%d-%H%M%S").to_string();
+    let longest = match of {
+        Of::Instance => 255,
+        Of::Cluster => 63,
+    };
+    let id = identifier(id, longest - "saiken--".len() - now.len());
+    format!("saiken-{id}-{now}")
 }
 
 async fn create(cx: &Context, of: Of, object: &Object, id: &str) -> Result<(), ApiError> {
@@ -232,4 +242,23 @@ fn tags(object: &Object) -> Tags {
 pub(super) fn time(text: &str) -> Result<DateTime, ApiError> {
     let wrong = |e: String| ApiError::new("rds:restore", ErrorClass::Invalid, format!("`{text}` is not a time: {e}"));
     DateTime::from_str(text, DateTimeFormat::DateTime).map_err(|e| wrong(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_of_a_cluster_with_the_longest_name_keeps_its_time_within_what_the_api_takes() {
+        let at = |time: &str| time.parse::<jiff::Timestamp>().unwrap();
+        let long = format!("shop-{}", "x".repeat(58));
+        let first = name(Of::Cluster, &long, at("2026-11-23T05:00:00Z"));
+        assert!(first.len() == 63 && first.starts_with("saiken-shop-x"), "{first}");
+        assert!(first.ends_with("-20261123-050000") && !first.contains("--"), "{first}");
+        assert_ne!(first, name(Of::Cluster, &long, at("2026-11-23T05:00:01Z")));
+        let other = format!("shop-{}y", "x".repeat(57));
+        assert_ne!(first, name(Of::Cluster, &other, at("2026-11-23T05:00:00Z")), "the hash tells names apart");
+        let whole = name(Of::Instance, &long, at("2026-11-23T05:00:00Z"));
+        assert_eq!(whole, format!("saiken-{long}-20261123-050000"));
+    }
 }

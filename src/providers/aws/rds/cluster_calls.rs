@@ -7,7 +7,7 @@ use aws_sdk_rds::types::{DatabaseInsightsMode, DbCluster, ServerlessV2ScalingCon
 
 use super::cluster_members::{members_of, of_clusters, settle};
 use super::cluster_read::{found, list};
-use super::database_calls::{check_copied, days, exported, gib, unset_password};
+use super::database_calls::{Kept, check_copied, days, exported, gib, unset_password};
 use super::database_cluster::{ClusterBackup, DatabaseCluster, LONGEST, Scaling, Spec};
 use super::settings::{field, is_there, is_version, tree};
 use super::states::{is_settled, still_hopeful};
@@ -111,6 +111,7 @@ macro_rules! common {
         $request
             .db_cluster_identifier($name)
             .set_tags(Some(to_tags(&unset_password($want.tags, spec.from_backup.is_some()))))
+            .set_engine_lifecycle_support(spec.engine_lifecycle_support.map(|s| s.api().to_owned()))
             .set_db_cluster_instance_class(spec.class.clone())
             .set_storage_type(storage.storage_type.map(|t| t.api().to_owned()))
             .set_iops(storage.iops)
@@ -293,6 +294,7 @@ fn servers(
     }
     let manages = changed("managed_password") && spec.managed_password;
     let version = spec.engine_version.clone().filter(|_| changed("engine_version"));
+    let support = spec.engine_lifecycle_support.filter(|_| changed("engine_lifecycle_support"));
     let major = |version: &str| version.split('.').next().map(str::to_owned);
     let upgrade = version.as_deref().is_some_and(|v| major(v) != now.engine_version().and_then(major));
     // The members go over to the new version with it, and need parameters of its family.
@@ -302,6 +304,7 @@ fn servers(
         // The user has declared it.
         .set_allow_major_version_upgrade(version.is_some().then_some(true))
         .set_engine_version(version)
+        .set_engine_lifecycle_support(support.map(|s| s.api().to_owned()))
         .set_db_instance_parameter_group_name(members_group)
         .set_db_cluster_instance_class(spec.class.clone().filter(|_| changed("class")))
         .set_storage_type(storage.storage_type.map(|t| t.api().to_owned()))
@@ -326,8 +329,13 @@ fn upkeep(
     changed: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<ModifyDBClusterFluentBuilder, ApiError> {
     let spec = want.spec;
-    let insights = spec.performance_insights.as_ref().filter(|_| changed("performance_insights"));
     let mode = spec.database_insights.filter(|_| changed("database_insights"));
+    let kept = Kept {
+        enabled: now.performance_insights_enabled(),
+        key: now.performance_insights_kms_key_id().map(str::to_owned),
+        days: now.performance_insights_retention_period(),
+    };
+    let insights = kept.sent(want, spec.performance_insights.as_ref(), mode.is_some(), changed)?;
     let monitoring = spec.monitoring.as_ref().filter(|_| changed("monitoring"));
     let exports = spec.log_exports.as_ref().filter(|_| changed("log_exports"));
     let group = spec.parameter_group.as_ref().filter(|_| changed("parameter_group"));
@@ -339,9 +347,9 @@ fn upkeep(
         .set_deletion_protection(spec.deletion_protection.filter(|_| changed("deletion_protection")))
         .set_db_cluster_parameter_group_name(id_of(want, group)?)
         .set_cloudwatch_logs_export_configuration(exports.map(|e| exported(e, now.enabled_cloudwatch_logs_exports())))
-        .set_enable_performance_insights(insights.map(|i| i.enabled))
-        .set_performance_insights_kms_key_id(arn_of(want, insights.and_then(|i| i.key.as_ref()))?)
-        .set_performance_insights_retention_period(days(insights.and_then(|i| i.retention.as_ref())))
+        .set_enable_performance_insights(insights.enabled)
+        .set_performance_insights_kms_key_id(insights.key)
+        .set_performance_insights_retention_period(insights.days)
         .set_database_insights_mode(mode.map(|m| DatabaseInsightsMode::from(m.api())))
         .set_monitoring_interval(monitoring.map(|m| number(m.interval.seconds())))
         .set_monitoring_role_arn(arn_of(want, monitoring.and_then(|m| m.role.as_ref()))?))

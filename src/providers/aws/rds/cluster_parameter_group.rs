@@ -3,11 +3,12 @@
 //! Name, family and description make a new group necessary. A group for one
 //! server is another kind, `database_parameter_group`.
 //!
-//! Only what a user has set is compared; the API's own metadata says of each parameter whether it changes at once or
-//! with the next restart (restarting is left to the user, who chooses the moment). The list shows no tags: the index of
-//! tags tells those of most groups, and what it does not know yet, under a name that derives from the environment's, is
-//! asked for them by itself. The creating call takes no token: a name that is taken is ours if its tags say so. A run
-//! that ended between the creation and its parameters left a group that differs from what is declared.
+//! Only what a user has set, or has declared as the engine has it, is compared; the API's own metadata says of each
+//! parameter whether it changes at once or with the next restart (restarting is left to the user, who chooses the
+//! moment). The list shows no tags: the index of tags tells those of most groups, and what it does not know yet, under
+//! a name that derives from the environment's, is asked for them by itself. The creating call takes no token: a name
+//! that is taken is ours if its tags say so. A run that ended between the creation and its parameters left a group that
+//! differs from what is declared.
 //! API: <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBClusterParameterGroup.html>
 
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::cluster_members::{members_of, read as read_member};
 use super::database_cluster::{ClusterEngine, ClusterStorage, ClusterStorageType, Scaling, Spec};
-use super::settings::{DAY, InsightsMode, Monitoring, NetworkType, PerformanceInsights};
+use super::settings::{DAY, InsightsMode, LifecycleSupport, Monitoring, NetworkType, PerformanceInsights};
 use super::states::status;
 use super::{count, from_tags};
 use crate::model::cloud::{ApiError, ErrorClass};
@@ -81,6 +81,7 @@ fn spec(cluster: &DbCluster, members: Option<&[DbInstance]>) -> Spec {
         name: text(Some(id)),
         engine,
         engine_version: text(cluster.engine_version()),
+        engine_lifecycle_support: cluster.engine_lifecycle_support().and_then(LifecycleSupport::from_api),
         members: members
             .map(|all| members_of(id, all).into_iter().map(|(name, member)| (name, read_member(member))).collect()),
         class: text(cluster.db_cluster_instance_class()),

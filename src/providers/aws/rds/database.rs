@@ -29,8 +29,8 @@ use super::database_read::{found, list};
 use super::option_group::DatabaseOptionGroup;
 use super::parameter_group::DatabaseParameterGroup;
 use super::settings::{
-    InsightsMode, Login, Monitoring, NetworkType, PerformanceInsights, check_days, check_login, check_watching,
-    check_windows, yes,
+    InsightsMode, LifecycleSupport, Login, Monitoring, NetworkType, PerformanceInsights, check_days, check_login,
+    check_watching, check_windows, yes,
 };
 use super::subnet_group::DatabaseSubnetGroup;
 use super::{own_name, retag, tally};
@@ -74,6 +74,10 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-change" = "interrupts", "x-version" = true))]
     pub engine_version: Option<String>,
+    /// What becomes of it when its major version is past the end of its standard support (MySQL and PostgreSQL); extended support, at a
+    /// price, if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_lifecycle_support: Option<LifecycleSupport>,
     /// Size of the server, such as `db.t4g.medium`.
     #[schemars(regex(pattern = r"^db\.[a-z0-9.-]+$"), extend("x-change" = "interrupts"))]
     pub class: String,
@@ -165,8 +169,9 @@ pub struct Spec {
     /// changed while the service keeps the password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_key: Option<Ref<Key>>,
-    /// The master user's password, with `managed_password: false`: 8 to 128 characters. A digest of it stands in a tag
-    /// of the server's, so that a change is seen: take a long one that nobody can guess.
+    /// The master user's password, with `managed_password: false`: 8 to 128 characters (MySQL and MariaDB 41, Oracle 30,
+    /// Db2 255). A digest of it stands in a tag of the server's, so that a change is seen: take a long one that nobody
+    /// can guess.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-sensitive" = true, "x-fingerprint" = true))]
     pub password: Option<String>,
@@ -333,6 +338,7 @@ impl Kind for Database {
             password: spec.password.as_deref(),
             key: spec.password_key.is_some(),
             copied: spec.is_copy() || spec.promoted == Some(true),
+            engine: spec.engine.as_deref(),
         };
         check_login(&login, problems);
         if spec.key.is_some() && !spec.encrypted {
@@ -344,6 +350,11 @@ impl Kind for Database {
             problems.add("zone", message, "leave it out");
         }
         check_storage(spec, problems);
+        let supported = |engine: &str| is_unknown_text(engine) || ["mysql", "postgres"].contains(&engine);
+        if spec.engine_lifecycle_support.is_some() && !spec.engine.as_deref().is_none_or(supported) {
+            let message = "only MySQL and PostgreSQL have extended support";
+            problems.add("engine_lifecycle_support", message, "leave it out");
+        }
         check_days("backup_retention", spec.backup_retention.as_ref(), 0..=35, problems);
         check_windows(spec.backup_window.as_deref(), spec.maintenance_window.as_deref(), problems);
         check_watching(spec.monitoring.as_ref(), spec.performance_insights.as_ref(), problems);

@@ -6,9 +6,9 @@ use aws_sdk_rds::operation::modify_db_instance::builders::ModifyDBInstanceFluent
 use aws_sdk_rds::types::{CloudwatchLogsExportConfiguration, DatabaseInsightsMode, DbInstance};
 use serde_json::Value;
 
-use super::database::{Database, FromBackup, LONGEST, Spec};
+use super::database::{Database, FromBackup, LONGEST, Spec, Storage};
 use super::database_read::{SIZE, found, list};
-use super::settings::{DAY, field, is_there, is_version, tree};
+use super::settings::{DAY, PerformanceInsights, field, is_there, is_version, tree};
 use super::states::{is_settled, still_hopeful};
 use super::{arn_of, backups, id_of, identifier, ids_of, number, to_tags, when_free};
 use crate::model::cloud::{ApiError, ErrorClass, Watch};
@@ -25,11 +25,14 @@ pub(super) const RESTORED_WITHIN: Duration = Duration::from_secs(6 * 60 * 60);
 const CHANGED_WITHIN: Duration = Duration::from_secs(3 * 60 * 60);
 /// Longest time until a deleted server is gone.
 const GONE_WITHIN: Duration = Duration::from_secs(60 * 60);
+/// Operations a second of a gp3 disk that is too small to have a choice of them.
+const GP3_IOPS: i32 = 3000;
 
 /// Fields that some call that makes a server from another one's data does not take, or that such a server has from
 /// there.
-const LATER: [&str; 10] = [
+const LATER: [&str; 11] = [
     "engine_version",
+    "engine_lifecycle_support",
     "storage",
     "backup_retention",
     "backup_window",
@@ -183,6 +186,7 @@ async fn create_empty(cx: &Context, want: &Create<'_, Spec>, name: &str) -> Resu
     let request = common!(cx.clients.rds.create_db_instance(), want)
         .db_instance_identifier(name)
         .set_engine(spec.engine.clone())
+        .set_engine_lifecycle_support(spec.engine_lifecycle_support.map(|s| s.api().to_owned()))
         .set_engine_version(spec.engine_version.clone())
         .set_max_allocated_storage(limit(spec))
         .storage_encrypted(spec.encrypted)
@@ -284,6 +288,7 @@ async fn restore_snapshot(cx: &Context, want: &Create<'_, Spec>, name: &str, sna
         .db_instance_identifier(name)
         .db_snapshot_identifier(snapshot)
         .set_engine(spec.engine.clone())
+        .set_engine_lifecycle_support(spec.engine_lifecycle_support.map(|s| s.api().to_owned()))
         .set_manage_master_user_password(spec.managed_password.then_some(true))
         .set_master_user_secret_kms_key_id(arn_of(want, spec.password_key.as_ref())?)
         .set_license_model(spec.license.map(|l| l.api().to_owned()));
@@ -306,6 +311,7 @@ async fn restore_time(
         .set_use_latest_restorable_time(time.is_none().then_some(true))
         .set_restore_time(time)
         .set_engine(spec.engine.clone())
+        .set_engine_lifecycle_support(spec.engine_lifecycle_support.map(|s| s.api().to_owned()))
         .set_max_allocated_storage(limit(spec))
         .set_manage_master_user_password(spec.managed_password.then_some(true))
         .set_master_user_secret_kms_key_id(arn_of(want, spec.password_key.as_ref())?)
@@ -370,14 +376,15 @@ async fn modify(
     changed: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<(), ApiError> {
     let id = now.db_instance_identifier().unwrap_or_default();
+    let plain = cx.clients.rds.modify_db_instance().db_instance_identifier(id).apply_immediately(true);
+    // What can't be is refused before anything is written.
+    let request = disk(plain.clone(), want.spec, now, changed)?;
+    let request = server(request, want, changed)?;
+    let request = upkeep(request, want, now, changed)?;
     if let Some(size) = size_tag(want.spec).filter(|_| changed("storage")) {
         // Before the disk grows: a tag that says more than there is counts for nothing.
         tag(cx, id, now, size).await?;
     }
-    let plain = cx.clients.rds.modify_db_instance().db_instance_identifier(id).apply_immediately(true);
-    let request = disk(plain.clone(), want.spec, now, changed)?;
-    let request = server(request, want, changed)?;
-    let request = upkeep(request, want, now, changed)?;
     if request.as_input() == plain.as_input() {
         return Ok(());
     }
@@ -416,15 +423,22 @@ fn disk(
         return Err(ApiError::new("rds:ModifyDBInstance", ErrorClass::Invalid, message));
     }
     let size = size.max(there);
-    let differs = |wanted: Option<i32>, there: Option<i32>| wanted.filter(|_| wanted != there);
+    let smallest = there + (there + 9) / 10;
+    if size > there && size < smallest && !is_sql_server(now) {
+        let message = format!(
+            "a database's disk grows by 10 % at least, and the API would round {size} GiB up: it has {there} GiB, so \
+             declare {smallest} GiB or more"
+        );
+        return Err(ApiError::new("rds:ModifyDBInstance", ErrorClass::Invalid, message));
+    }
+    let differs = |wanted: Option<i32>, there: Option<i32>| wanted.is_some() && wanted != there;
     let storage_type = storage.storage_type.map(|t| t.api()).filter(|t| now.storage_type() != Some(*t));
-    let iops = if storage_type.is_some() { storage.iops } else { differs(storage.iops, now.iops()) };
-    let throughput = match storage_type {
-        Some(_) => storage.throughput,
-        None => differs(storage.throughput, now.storage_throughput()),
-    };
-    // With other operations the API wants the size, too.
-    let sends_size = size > there || storage_type.is_some() || iops.is_some() || throughput.is_some();
+    let sends_size = size > there
+        || storage_type.is_some()
+        || differs(storage.iops, now.iops())
+        || differs(storage.throughput, now.storage_throughput());
+    // With other operations the API wants the size, too, and with another size the operations.
+    let (iops, throughput) = if sends_size { performance(storage, now) } else { (None, None) };
     let limit = gib(storage.limit.as_ref()).filter(|limit| *limit != now.max_allocated_storage().unwrap_or(0));
     Ok(request
         .set_allocated_storage(sends_size.then_some(size))
@@ -433,6 +447,28 @@ fn disk(
         .set_storage_throughput(throughput)
         // A limit that is the size is none.
         .set_max_allocated_storage(limit.map(|limit| if limit == 0 { size } else { limit })))
+}
+
+/// Operations and throughput that go with a size: the API wants them again where a disk has a number of its own, and
+/// refuses them for a gp3 disk that is too small to have one. What is not declared stays as long as the type does.
+fn performance(storage: &Storage, now: &DbInstance) -> (Option<i32>, Option<i32>) {
+    let target = storage.storage_type.map(|t| t.api()).or(now.storage_type());
+    let kept = |there: Option<i32>| there.filter(|n| *n > 0 && target == now.storage_type());
+    let iops = storage.iops.or(kept(now.iops()));
+    let throughput = storage.throughput.or(kept(now.storage_throughput()));
+    let declared = storage.iops.is_some() || storage.throughput.is_some();
+    match target {
+        Some("io1" | "io2") => (iops, storage.throughput),
+        Some("gp3") if declared || is_sql_server(now) || kept(now.iops()).is_some_and(|n| n > GP3_IOPS) => {
+            (iops, throughput)
+        }
+        _ => (storage.iops, storage.throughput),
+    }
+}
+
+/// SQL Server, whose gp3 disks have a choice of operations at every size, and whose disks grow by any amount.
+fn is_sql_server(db: &DbInstance) -> bool {
+    db.engine().is_some_and(|engine| engine.contains("sqlserver"))
 }
 
 /// What the server is, where it stands, and who gets in.
@@ -444,10 +480,12 @@ fn server(
     let spec = want.spec;
     let manages = changed("managed_password") && spec.managed_password;
     let version = spec.engine_version.clone().filter(|_| changed("engine_version"));
+    let support = spec.engine_lifecycle_support.filter(|_| changed("engine_lifecycle_support"));
     Ok(request
         // The user has declared it.
         .set_allow_major_version_upgrade(version.is_some().then_some(true))
         .set_engine_version(version)
+        .set_engine_lifecycle_support(support.map(|s| s.api().to_owned()))
         .set_db_instance_class(changed("class").then(|| spec.class.clone()))
         .set_multi_az(spec.multi_az.filter(|_| changed("multi_az")))
         .set_db_subnet_group_name(id_of(want, spec.subnet_group.as_ref().filter(|_| changed("subnet_group")))?)
@@ -472,8 +510,13 @@ fn upkeep(
     changed: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<ModifyDBInstanceFluentBuilder, ApiError> {
     let spec = want.spec;
-    let insights = spec.performance_insights.as_ref().filter(|_| changed("performance_insights"));
     let mode = spec.database_insights.filter(|_| changed("database_insights"));
+    let kept = Kept {
+        enabled: now.performance_insights_enabled(),
+        key: now.performance_insights_kms_key_id().map(str::to_owned),
+        days: now.performance_insights_retention_period(),
+    };
+    let insights = kept.sent(want, spec.performance_insights.as_ref(), mode.is_some(), changed)?;
     let monitoring = spec.monitoring.as_ref().filter(|_| changed("monitoring"));
     let exports = spec.log_exports.as_ref().filter(|_| changed("log_exports"));
     Ok(request
@@ -486,12 +529,43 @@ fn upkeep(
         .set_db_parameter_group_name(id_of(want, spec.parameter_group.as_ref().filter(|_| changed("parameter_group")))?)
         .set_option_group_name(id_of(want, spec.option_group.as_ref().filter(|_| changed("option_group")))?)
         .set_cloudwatch_logs_export_configuration(exports.map(|e| exported(e, now.enabled_cloudwatch_logs_exports())))
-        .set_enable_performance_insights(insights.map(|i| i.enabled))
-        .set_performance_insights_kms_key_id(arn_of(want, insights.and_then(|i| i.key.as_ref()))?)
-        .set_performance_insights_retention_period(days(insights.and_then(|i| i.retention.as_ref())))
+        .set_enable_performance_insights(insights.enabled)
+        .set_performance_insights_kms_key_id(insights.key)
+        .set_performance_insights_retention_period(insights.days)
         .set_database_insights_mode(mode.map(|m| DatabaseInsightsMode::from(m.api())))
         .set_monitoring_interval(monitoring.map(|m| number(m.interval.seconds())))
         .set_monitoring_role_arn(arn_of(want, monitoring.and_then(|m| m.role.as_ref()))?))
+}
+
+/// What the service keeps of a database's load, in the API's terms.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub enabled: Option<bool>,
+    pub key: Option<String>,
+    pub days: Option<i32>,
+}
+
+impl Kept {
+    /// What a change sends of it, from what is there: what is declared and has changed; and with another mode of database
+    /// insights all of it, which the API wants with that, declared or as it is.
+    pub(super) fn sent<S>(
+        self,
+        want: &Create<'_, S>,
+        declared: Option<&PerformanceInsights>,
+        mode: bool,
+        changed: &(dyn Fn(&str) -> bool + Sync),
+    ) -> Result<Self, ApiError> {
+        let Some(wanted) = declared.filter(|_| mode || changed("performance_insights")) else {
+            // Off is not sent again: members of a cluster may have it by themselves.
+            return Ok(if mode && self.enabled == Some(true) { self } else { Self::default() });
+        };
+        let there = if mode && wanted.enabled && self.enabled == Some(true) { self } else { Self::default() };
+        Ok(Self {
+            enabled: Some(wanted.enabled),
+            key: arn_of(want, wanted.key.as_ref())?.or(there.key),
+            days: days(wanted.retention.as_ref()).or(there.days),
+        })
+    }
 }
 
 /// Logs to send, and logs to send no longer.

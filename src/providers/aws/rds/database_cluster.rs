@@ -33,8 +33,8 @@ use super::cluster_parameter_group::DatabaseClusterParameterGroup;
 use super::cluster_read::{found, list};
 use super::database::check_time;
 use super::settings::{
-    InsightsMode, Login, Monitoring, NetworkType, PerformanceInsights, check_days, check_login, check_watching,
-    check_windows, yes,
+    InsightsMode, LifecycleSupport, Login, Monitoring, NetworkType, PerformanceInsights, check_days, check_login,
+    check_watching, check_windows, yes,
 };
 use super::subnet_group::DatabaseSubnetGroup;
 use super::{own_name, retag, tally};
@@ -75,6 +75,10 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-change" = "interrupts", "x-version" = true))]
     pub engine_version: Option<String>,
+    /// What becomes of it when its major version is past the end of its standard support; extended support, at a
+    /// price, if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_lifecycle_support: Option<LifecycleSupport>,
     /// Servers of an Aurora cluster, by name (20 lower case letters, digits and single hyphens at most).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<BTreeMap<String, MemberSpec>>,
@@ -156,8 +160,8 @@ pub struct Spec {
     /// changed while the service keeps the password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_key: Option<Ref<Key>>,
-    /// The master user's password, with `managed_password: false`: 8 to 128 characters. A digest of it stands in a tag
-    /// of the cluster's, so that a change is seen: take a long one that nobody can guess.
+    /// The master user's password, with `managed_password: false`: 8 to 128 characters (MySQL 41). A digest of it stands
+    /// in a tag of the cluster's, so that a change is seen: take a long one that nobody can guess.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-sensitive" = true, "x-fingerprint" = true))]
     pub password: Option<String>,
@@ -310,6 +314,7 @@ impl Kind for DatabaseCluster {
             password: spec.password.as_deref(),
             key: spec.password_key.is_some(),
             copied,
+            engine: Some(spec.engine.api()),
         };
         check_login(&login, problems);
         if spec.key.is_some() && !spec.encrypted {

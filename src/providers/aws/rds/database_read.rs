@@ -4,7 +4,7 @@ use aws_sdk_rds::types::DbInstance;
 use serde_json::json;
 
 use super::database::{License, Spec, Storage, StorageType};
-use super::settings::{DAY, InsightsMode, Monitoring, NetworkType, PerformanceInsights};
+use super::settings::{DAY, InsightsMode, LifecycleSupport, Monitoring, NetworkType, PerformanceInsights};
 use super::states::status;
 use super::{count, from_tags};
 use crate::model::cloud::{ApiError, ErrorClass};
@@ -63,6 +63,7 @@ fn spec(db: &DbInstance, tags: &Tags) -> Spec {
         name: text(db.db_instance_identifier()),
         engine: text(db.engine()),
         engine_version: text(db.engine_version()),
+        engine_lifecycle_support: db.engine_lifecycle_support().and_then(LifecycleSupport::from_api),
         class: db.db_instance_class().unwrap_or_default().to_owned(),
         storage: Some(storage(db, tags)),
         multi_az: Some(db.multi_az().unwrap_or(false)),

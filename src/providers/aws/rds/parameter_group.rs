@@ -4,11 +4,12 @@
 //! `database_cluster_parameter_group`: a name may be taken by one of each sort, and a reference must not be able to
 //! mean the wrong one.
 //!
-//! Only what a user has set is compared; the API's own metadata says of each parameter whether it changes at once or
-//! with the next restart (restarting is left to the user, who chooses the moment). The list shows no tags: the index of
-//! tags tells those of most groups, and what it does not know yet, under a name that derives from the environment's, is
-//! asked for them by itself. The creating call takes no token: a name that is taken is ours if its tags say so. A run
-//! that ended between the creation and its parameters left a group that differs from what is declared.
+//! Only what a user has set, or has declared as the engine has it, is compared; the API's own metadata says of each
+//! parameter whether it changes at once or with the next restart (restarting is left to the user, who chooses the
+//! moment). The list shows no tags: the index of tags tells those of most groups, and what it does not know yet, under a
+//! name that derives from the environment's, is asked for them by itself. The creating call takes no token: a name that
+//! is taken is ours if its tags say so. A run that ended between the creation and its parameters left a group that
+//! differs from what is declared.
 //! API: <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBParameterGroup.html>
 
 use std::collections::BTreeMap;

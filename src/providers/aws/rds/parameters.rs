@@ -1,6 +1,10 @@
 //! What the two kinds of parameter groups share: the parameters themselves. The APIs differ in their names only.
+//!
+//! A parameter whose declared value is the engine's default does not become one that a user has set: it is not written, and
+//! its name stands in a tag of the group's, so that a read tells it among those that were set. Should the default change,
+//! it differs, and is set.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_rds::types::{ApplyMethod, Parameter};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -8,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{AT_ONCE, Listed, selected, when_free, without};
+use super::{AT_ONCE, Listed, selected, to_tags, when_free, without};
 use crate::model::cloud::{ApiError, ErrorClass, Watch};
 use crate::model::kind::Problems;
 use crate::model::observed::Status;
@@ -18,6 +22,10 @@ use crate::providers::aws::kind::{Found, Read, Selection, Tags, Update};
 
 /// Parameters that one call changes at most.
 const A_CALL: usize = 20;
+/// Tag that holds the names of the parameters that are declared with the engine's defaults.
+const DEFAULTS: &str = "saiken:defaults";
+/// Most characters of a tag's value.
+const TAG_VALUE: usize = 256;
 
 /// What a parameter group is declared as, for one server or for a cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -116,7 +124,8 @@ async fn found(
     let Listed { name, arn, it } = group;
     let (mut unread, mut parameters) = (Vec::new(), None);
     if read.wants("parameters", &tags) {
-        parameters = set_by_user(cx, sort, &name).await?;
+        let noted = tags.get(DEFAULTS).map(String::as_str).unwrap_or_default();
+        parameters = declarable(cx, sort, &name, noted.split_whitespace().collect()).await?;
         if parameters.is_none() {
             return Ok(None);
         }
@@ -191,14 +200,43 @@ pub(super) async fn list(cx: &Context, sort: Sort, name: Option<&str>) -> Result
     }
 }
 
-/// The parameters that a user has set. None if the group is gone.
-async fn set_by_user(cx: &Context, sort: Sort, group: &str) -> Result<Option<BTreeMap<String, String>>, ApiError> {
+/// The parameters that a user has set, and those that are noted as declared with their defaults. None if the group is gone.
+async fn declarable(
+    cx: &Context,
+    sort: Sort,
+    group: &str,
+    noted: BTreeSet<&str>,
+) -> Result<Option<BTreeMap<String, String>>, ApiError> {
+    // All of them are several pages.
+    let source = noted.is_empty().then_some("user");
+    let counts = |p: &Parameter| !is_default(p) || noted.contains(p.parameter_name().unwrap_or_default());
     let named = |p: Parameter| Some((p.parameter_name?, p.parameter_value.unwrap_or_default()));
-    match describe(cx, sort, group, Some("user")).await {
-        Ok(all) => Ok(Some(all.into_iter().filter_map(named).collect())),
+    match describe(cx, sort, group, source).await {
+        Ok(all) => Ok(Some(all.into_iter().filter(counts).filter_map(named).collect())),
         Err(e) if e.class == ErrorClass::NotFound => Ok(None),
         Err(e) => Err(e),
     }
+}
+
+/// Whether a parameter has the value of the engine or of the service.
+fn is_default(parameter: &Parameter) -> bool {
+    parameter.source().is_some_and(|source| source != "user")
+}
+
+/// Notes which parameters are declared with their defaults.
+async fn note(cx: &Context, sort: Sort, group: &str, defaults: &BTreeSet<&str>) -> Result<(), ApiError> {
+    let names = defaults.iter().copied().collect::<Vec<_>>().join(" ");
+    if names.len() > TAG_VALUE {
+        let message = format!(
+            "more parameters of {group} are declared with the engine's own values than can be noted in a tag: leave some of \
+             these out: {names}"
+        );
+        return Err(ApiError::new("rds:AddTagsToResource", ErrorClass::Invalid, message));
+    }
+    let arn = list(cx, sort, Some(group)).await?.into_iter().next().map(|group| group.arn).unwrap_or_default();
+    let tags = to_tags(&Tags::from([(DEFAULTS.to_owned(), names)]));
+    let request = cx.clients.rds.add_tags_to_resource().resource_name(arn).set_tags(Some(tags));
+    cx.call("rds:AddTagsToResource", request.send()).await.map(drop)
 }
 
 /// The parameters of a group: all, or those of a source.
@@ -229,20 +267,30 @@ pub(super) async fn settle(
     (wanted, there): (&BTreeMap<String, String>, &BTreeMap<String, String>),
     watch: &dyn Watch,
 ) -> Result<(), ApiError> {
-    let differs: Vec<(&String, &String)> = wanted.iter().filter(|(k, v)| there.get(*k) != Some(v)).collect();
-    let gone = without(there, wanted);
+    let mut differs: Vec<(&String, &String)> = wanted.iter().filter(|(k, v)| there.get(*k) != Some(v)).collect();
+    let mut gone = without(there, wanted);
     if differs.is_empty() && gone.is_empty() {
         return Ok(());
     }
-    // What the API knows of each parameter of the engine, its values and whether it is dynamic.
-    let dynamic: BTreeMap<String, bool> = describe(cx, sort, group, None)
+    // What the API knows of each parameter of the engine: its value, whose that is, and whether it is dynamic.
+    let known: BTreeMap<String, Parameter> = describe(cx, sort, group, None)
         .await?
         .into_iter()
-        .filter_map(|p| Some((p.parameter_name?, p.apply_type.as_deref() == Some("dynamic"))))
+        .filter_map(|p| Some((p.parameter_name.clone()?, p)))
         .collect();
-    let method = |name: &str| match dynamic.get(name) {
-        Some(true) => ApplyMethod::Immediate,
-        Some(false) | None => ApplyMethod::PendingReboot,
+    let default = |name: &str| known.get(name).filter(|p| is_default(p));
+    let is_declared = |(name, value): &(&String, &String)| {
+        default(name.as_str()).is_some_and(|p| p.parameter_value() == Some(value.as_str()))
+    };
+    let defaults: BTreeSet<&str> = wanted.iter().filter(is_declared).map(|(name, _)| name.as_str()).collect();
+    if !defaults.is_empty() || there.keys().any(|name| default(name).is_some()) {
+        note(cx, sort, group, &defaults).await?;
+    }
+    differs.retain(|declared| !is_declared(declared));
+    gone.retain(|name| default(name).is_none());
+    let method = |name: &str| match known.get(name).and_then(|p| p.apply_type()) {
+        Some("dynamic") => ApplyMethod::Immediate,
+        _ => ApplyMethod::PendingReboot,
     };
     let parameter = |name: &str| Parameter::builder().parameter_name(name).apply_method(method(name));
     let set: Vec<Parameter> = differs.iter().map(|(k, v)| parameter(k).parameter_value(*v).build()).collect();

@@ -36,6 +36,16 @@ words! {
     }
 }
 
+words! {
+    /// What becomes of a database whose major version is past the end of its standard support.
+    LifecycleSupport {
+        /// It runs on with extended support, at a price.
+        OpenSourceRdsExtendedSupport = "open-source-rds-extended-support",
+        /// It is upgraded to the next major version; a new one of such a version can't be made.
+        OpenSourceRdsExtendedSupportDisabled = "open-source-rds-extended-support-disabled",
+    }
+}
+
 /// What the service keeps of a database's load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -75,6 +85,8 @@ pub(super) struct Login<'a> {
     pub key: bool,
     /// Whether data and users come from elsewhere: then no password is needed.
     pub copied: bool,
+    /// Engine in the API's words, if it is declared.
+    pub engine: Option<&'a str>,
 }
 
 /// The service keeps the password, or it is given; not both.
@@ -89,17 +101,36 @@ pub(super) fn check_login(login: &Login<'_>, problems: &mut Problems) {
             problems.add("password", "without a managed password one must be given", help);
         }
         (false, Some(password)) if !is_unknown_text(password) => {
-            let wrong = password.chars().any(|c| !c.is_ascii_graphic() || "/'\"@".contains(c));
-            if wrong || !(8..=128).contains(&password.len()) {
-                let message = "the API takes 8 to 128 printable ASCII characters, and none of / ' \" @ or space";
-                problems.add("password", message, "choose another one");
-            }
+            check_password(password, login.engine, problems);
         }
         (true, None) | (false, None | Some(_)) => {}
     }
     if login.key && !login.managed {
         let message = "a key for the secret has no use without a managed password";
         problems.add("password_key", message, "leave it out");
+    }
+}
+
+/// A password that the API takes for an engine.
+fn check_password(password: &str, engine: Option<&str>, problems: &mut Problems) {
+    let is = |name: &str| engine.is_some_and(|engine| engine.contains(name));
+    let longest = match () {
+        () if is("oracle") => 30,
+        () if is("mysql") || is("mariadb") => 41,
+        // Of what comes from a backup, the engine may not be known.
+        () if is("db2") || engine.is_none() => 255,
+        () => 128,
+    };
+    let refused = if is("oracle") { "/'\"@&" } else { "/'\"@" };
+    if password.chars().any(|c| !c.is_ascii_graphic() || refused.contains(c)) {
+        let each: Vec<String> = refused.chars().map(String::from).collect();
+        let message = format!("the API takes printable ASCII characters, and none of {} or space", each.join(" "));
+        problems.add("password", message, "choose another one");
+    }
+    if !(8..=longest).contains(&password.len()) {
+        let of = engine.map(|engine| format!(" for {engine}")).unwrap_or_default();
+        let message = format!("the API takes 8 to {longest} characters{of}, and these are {}", password.len());
+        problems.add("password", message, "choose another one, or leave it to the service with `managed_password`");
     }
 }
 
@@ -269,7 +300,7 @@ mod tests {
     fn a_password_is_managed_or_given_and_is_one_that_the_api_takes() {
         let problems = |managed, password, key, copied| {
             let mut problems = Problems::default();
-            check_login(&Login { managed, password, key, copied }, &mut problems);
+            check_login(&Login { managed, password, key, copied, engine: Some("postgres") }, &mut problems);
             problems.0.into_iter().map(|p| p.path).collect::<Vec<_>>()
         };
         for (managed, password, key, copied) in
@@ -283,6 +314,33 @@ mod tests {
         for wrong in ["short", "has a space", "has/slash1", "日本語のパスワード"] {
             assert_eq!(problems(false, Some(wrong), false, false), ["password"], "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_password_is_as_long_as_its_engine_takes() {
+        for (engine, longest) in [
+            ("mysql", 41),
+            ("mariadb", 41),
+            ("aurora-mysql", 41),
+            ("oracle-se2-cdb", 30),
+            ("db2-se", 255),
+            ("postgres", 128),
+            ("aurora-postgresql", 128),
+            ("sqlserver-ex", 128),
+        ] {
+            for (length, good) in [(7, false), (8, true), (longest, true), (longest + 1, false)] {
+                let mut problems = Problems::default();
+                check_password(&"x".repeat(length), Some(engine), &mut problems);
+                assert_eq!(problems.0.is_empty(), good, "{engine} {length}");
+                let told =
+                    problems.0.iter().all(|p| p.message.contains(&format!("8 to {longest} characters for {engine}")));
+                assert!(told, "{:?}", problems.0);
+            }
+        }
+        let mut problems = Problems::default();
+        check_password("correct&horse", Some("oracle-ee"), &mut problems);
+        check_password("correct&horse", Some("mysql"), &mut problems);
+        assert_eq!(problems.0.len(), 1, "only Oracle refuses &");
     }
 
     #[test]

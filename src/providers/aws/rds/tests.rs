@@ -186,6 +186,60 @@ async fn the_parameters_of_a_cluster_go_the_same_way_by_calls_of_their_own() {
     assert!(script.asked("ResetDBClusterParameterGroup").join("").contains("ParameterName=a"));
 }
 
+/// Parameters with their sources.
+fn sourced(all: &[(&str, &str, &str)]) -> String {
+    let all = all.iter().map(|(name, value, source)| {
+        format!(
+            "<Parameter><ParameterName>{name}</ParameterName><ParameterValue>{value}</ParameterValue>\
+             <Source>{source}</Source><ApplyType>dynamic</ApplyType></Parameter>"
+        )
+    });
+    format!("<Parameters>{}</Parameters>", all.collect::<String>())
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_declared_with_the_engines_default_is_noted_and_read_back_as_declared() {
+    let (operation, group) = parameter_groups("DB");
+    let noted = |names: &str| {
+        let tag = format!("<Tag><Key>saiken:defaults</Key><Value>{names}</Value></Tag>");
+        format!("<TagList>{OURS}{tag}</TagList>")
+    };
+    let spec = |parameters: Value| json!({"name": "own", "family": "postgres16", "parameters": parameters});
+    let before = sourced(&[("ssl", "1", "system"), ("work", "4", "engine-default"), ("log", "off", "engine-default")]);
+    let after = sourced(&[("ssl", "1", "system"), ("work", "8", "user"), ("log", "off", "engine-default")]);
+    let script = || {
+        Script::default()
+            .autoscaling(&operation, &group)
+            .autoscaling("CreateDBParameterGroup", "")
+            .autoscaling("ModifyDBParameterGroup", "")
+            .autoscaling("AddTagsToResource", "")
+    };
+    let made = script()
+        .autoscaling("DescribeDBParameters", &before)
+        .autoscaling("DescribeDBParameters", &after)
+        .autoscaling("ListTagsForResource", &noted("ssl"));
+    let declared = json!({"ssl": "1", "work": "8"});
+    let object = made.create::<DatabaseParameterGroup>(spec(declared.clone())).await.unwrap();
+    assert_eq!((&object.spec["parameters"], &object.spec["tags"]), (&declared, &json!({})));
+    let set = made.asked("ModifyDBParameterGroup").join("");
+    assert!(set.contains("ParameterName=work") && !set.contains("ParameterName=ssl"), "{set}");
+    let tag = made.asked("AddTagsToResource").join("");
+    assert!(tag.contains("saiken%3Adefaults") && tag.contains("Value=ssl") && tag.contains("arn%3Aown"), "{tag}");
+    assert!(!made.asked("DescribeDBParameters").last().unwrap().contains("Source="), "those of the engine, too");
+
+    // One that is taken out is noted no longer, and has nothing to be reset to.
+    let out = script()
+        .autoscaling("DescribeDBParameters", &after)
+        .autoscaling("DescribeDBParameters", &sourced(&[("work", "8", "user")]))
+        .autoscaling("ListTagsForResource", &noted(""));
+    let object = out.update::<DatabaseParameterGroup>("own", spec(declared), spec(json!({"work": "8"}))).await.unwrap();
+    assert_eq!(object.spec["parameters"], json!({"work": "8"}));
+    assert_eq!(out.asked("AddTagsToResource").len(), 1);
+    assert!(!out.asked("AddTagsToResource")[0].contains("Value=ssl"));
+    assert!(out.asked("ModifyDBParameterGroup").is_empty());
+    assert!(out.asked("DescribeDBParameters")[1].contains("Source=user"), "as long as nothing is noted");
+}
+
 #[tokio::test]
 async fn a_group_that_is_busy_takes_its_parameters_a_little_later() {
     let (operation, group) = parameter_groups("DB");

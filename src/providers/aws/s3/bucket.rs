@@ -12,7 +12,7 @@
 //! Each setting costs a call for a bucket, so each is read only where it is declared, all at once. S3 refuses a change
 //! while another one is under way (`OperationAborted`): such a call is made again. Left out are websites, inventories,
 //! metrics, intelligent tiering, requester pays, MFA delete (only the root user can set it), access lists, and
-//! notifications other than to EventBridge, which stay as they are.
+//! notifications by others, which stay as they are.
 //! API: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>
 
 use std::collections::BTreeMap;
@@ -27,13 +27,14 @@ use serde_json::json;
 
 use super::bucket_empty::{empty, not_empty};
 use super::bucket_lifecycle::{self, LifecycleRule, TransitionMinimum};
+use super::bucket_notifications::{self, Notification};
 use super::bucket_parts::{
     AccessLog, Algorithm, CorsRule, Encryption, Ownership, PublicAccessBlock, Retention, check_cors,
 };
 use super::bucket_replication::Replication;
 use super::bucket_settings::{Settle, is_elsewhere, patient, put_tags, read as read_settings, tags, to_tags};
 use super::{bucket_arn, bucket_name};
-use crate::model::cloud::{ApiError, ErrorClass};
+use crate::model::cloud::{ApiError, ErrorClass, Unwatched};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Recovery, Replacement, Scope};
 use crate::model::observed::{Object, Status};
 use crate::model::ownership::{self, Owner};
@@ -125,6 +126,11 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-deep" = true))]
     pub event_bridge: Option<bool>,
+    /// Whom else it tells what happens to objects, by names of one's own; an empty mapping for nobody. Notifications that
+    /// were made by other means stay as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-deep" = true))]
+    pub notifications: Option<BTreeMap<String, Notification>>,
     /// Whether it can be reached by the accelerated endpoint; its name then has no `.`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-deep" = true))]
@@ -270,6 +276,9 @@ impl Kind for Bucket {
             replication.check(versioned, problems);
         }
         check_cors(spec.cors.as_deref().unwrap_or_default(), problems);
+        if let Some(all) = &spec.notifications {
+            bucket_notifications::check(all, problems);
+        }
     }
 }
 
@@ -299,7 +308,7 @@ impl Checked for Bucket {
             resource: "{name}",
             only_for: &[
                 ("s3:GetBucketTagging", &["tags", "empty_on_delete"]),
-                ("s3:GetBucketNotification", &["event_bridge"]),
+                ("s3:GetBucketNotification", &["event_bridge", "notifications"]),
                 ("s3:PutBucketPublicAccessBlock", &["public_access_block"]),
                 ("s3:PutBucketOwnershipControls", &["ownership"]),
                 ("s3:PutBucketPolicy", &["policy"]),
@@ -312,7 +321,7 @@ impl Checked for Bucket {
                 ("s3:PutBucketLogging", &["access_log"]),
                 ("s3:PutReplicationConfiguration", &["replication"]),
                 ("iam:PassRole", &["replication"]),
-                ("s3:PutBucketNotification", &["event_bridge"]),
+                ("s3:PutBucketNotification", &["event_bridge", "notifications"]),
                 ("s3:PutAccelerateConfiguration", &["acceleration"]),
                 ("s3:GetBucketObjectLockConfiguration", &["empty_on_delete"]),
                 ("s3:ListBucketVersions", &["empty_on_delete"]),
@@ -389,6 +398,7 @@ impl AwsKind for Bucket {
             "access_log" => spec.access_log.as_ref().is_some_and(|l| l.enabled),
             "replication" => spec.replication.as_ref().is_some_and(|r| !r.rules.is_empty()),
             "event_bridge" => spec.event_bridge == Some(true),
+            "notifications" => spec.notifications.as_ref().is_some_and(|all| !all.is_empty()),
             "acceleration" => spec.acceleration == Some(true),
             "transition_minimum" => false,
             _ => true,
@@ -410,7 +420,7 @@ impl AwsKind for Bucket {
         } else {
             all.remove(EMPTY);
         }
-        put_tags(cx, update.id, &all).await
+        put_tags(cx, update.want.watch, update.id, &all).await
     }
 
     async fn delete(cx: &Context, delete: &Delete<'_, Spec>) -> Result<(), ApiError> {
@@ -437,7 +447,7 @@ impl AwsKind for Bucket {
             // Whoever has it then has not asked for that.
             all.remove(EMPTY);
         }
-        put_tags(cx, &object.id, &all).await
+        put_tags(cx, &Unwatched, &object.id, &all).await
     }
 }
 
@@ -530,6 +540,7 @@ fn found(cx: &Context, name: String, tags: Tags) -> Found<Spec> {
             replication: None,
             cors: None,
             event_bridge: None,
+            notifications: None,
             acceleration: None,
             empty_on_delete: tags.get(EMPTY).is_some_and(|word| word == "true"),
             tags: None,

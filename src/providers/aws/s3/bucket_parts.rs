@@ -44,7 +44,7 @@ pub struct Encryption {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Ref<Key>>,
     /// Whether the bucket keeps a key made from that one for a while, which spares most calls of KMS (`sse_kms`). A new
-    /// bucket does, if it is left out.
+    /// bucket, or one that changes to `sse_kms`, does, if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bucket_key: Option<bool>,
     /// Whether objects that are encrypted with keys that their writers keep (SSE-C) are refused.

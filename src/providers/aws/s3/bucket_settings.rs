@@ -4,6 +4,7 @@
 //! way; what it refuses so is asked again.
 
 use std::future::Future;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_s3::types::{
@@ -18,6 +19,7 @@ use serde_json::json;
 
 use super::bucket::Spec;
 use super::bucket_lifecycle::{LifecycleRule, TransitionMinimum, days, from_days};
+use super::bucket_notifications;
 use super::bucket_parts::{
     AccessLog, CorsRule, Encryption, Ownership, PublicAccessBlock, Retention, RetentionMode, invalid,
 };
@@ -30,6 +32,9 @@ use crate::providers::aws::kind::{Create, Read, Tags};
 
 /// Longest wait for another change of a bucket to end; also for the name of a deleted one to be free again.
 const OTHERS_WITHIN: Duration = Duration::from_secs(600);
+/// Longest wait for versioning, or a policy, that was written just now to be in force, in first pauses: two minutes. It
+/// mostly takes seconds.
+const IN_FORCE_AFTER: u32 = 60;
 /// Days of a year, in which a lock may be counted too.
 const YEAR: i32 = 365;
 
@@ -45,7 +50,7 @@ const SETTINGS: [&[&str]; 12] = [
     &["access_log"],
     &["replication"],
     &["cors"],
-    &["event_bridge"],
+    &["event_bridge", "notifications"],
     &["acceleration"],
 ];
 
@@ -84,11 +89,11 @@ pub(super) async fn tags(cx: &Context, name: &str) -> Result<Option<Tags>, ApiEr
 }
 
 /// Writes all tags of a bucket.
-pub(super) async fn put_tags(cx: &Context, name: &str, tags: &Tags) -> Result<(), ApiError> {
+pub(super) async fn put_tags(cx: &Context, watch: &dyn Watch, name: &str, tags: &Tags) -> Result<(), ApiError> {
     let tagging = Tagging::builder().set_tag_set(Some(to_tags(tags)?)).build();
     let tagging = tagging.map_err(|e| invalid("s3:PutBucketTagging", &e))?;
     let request = cx.clients.s3.put_bucket_tagging().bucket(name).tagging(tagging);
-    cx.call("s3:PutBucketTagging", request.send()).await.map(drop)
+    patient(cx, watch, name, || cx.call("s3:PutBucketTagging", request.clone().send())).await.map(drop)
 }
 
 /// Makes a call on a bucket, again and again while another change of it is under way.
@@ -155,7 +160,7 @@ pub(super) async fn read(
     let third = futures::future::try_join4(
         wanted(wants(&["replication"]), || replication(cx, name)),
         wanted(wants(&["cors"]), || cors(cx, name)),
-        wanted(wants(&["event_bridge"]), || notifications(cx, name)),
+        wanted(wants(&["event_bridge", "notifications"]), || notifications(cx, name)),
         wanted(wants(&["acceleration"]), || acceleration(cx, name)),
     );
     let (first, second, third) = futures::try_join!(first, second, third)?;
@@ -172,7 +177,8 @@ pub(super) async fn read(
     spec.access_log = log;
     spec.replication = replication;
     spec.cors = cors;
-    spec.event_bridge = notifications.map(|n| n.event_bridge_configuration.is_some());
+    spec.event_bridge = notifications.as_ref().map(|n| n.event_bridge_configuration.is_some());
+    spec.notifications = notifications.as_ref().map(bucket_notifications::observed);
     spec.acceleration = acceleration;
     Ok(SETTINGS.iter().filter(|fields| !wants(fields)).flat_map(|fields| fields.iter().copied()).collect())
 }
@@ -310,6 +316,36 @@ impl Settle<'_> {
         patient(self.cx, self.want.watch, self.name, call).await.map(drop)
     }
 
+    /// Makes a call that is refused (`early`) until what was written just now is in force. Where it never is, the API's own
+    /// error tells.
+    async fn once_in_force<T, F>(
+        &self,
+        what: String,
+        early: impl Fn(&ApiError) -> bool,
+        call: impl Fn() -> F,
+    ) -> Result<(), ApiError>
+    where
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        let refused: Mutex<Option<ApiError>> = Mutex::default();
+        let last = || refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = self.cx.wait(self.want.watch, &what, self.cx.poll() * IN_FORCE_AFTER, || async {
+            match self.call(&call).await {
+                Ok(()) => Ok(Look::Done(())),
+                Err(e) if early(&e) => {
+                    let state = e.message.clone();
+                    *last() = Some(e);
+                    Ok(Look::Not(state))
+                }
+                Err(e) => Err(e),
+            }
+        });
+        match made.await {
+            Err(e) if e.class == ErrorClass::TimedOut => Err(last().take().unwrap_or(e)),
+            other => other,
+        }
+    }
+
     fn differs(&self, field: &str) -> bool {
         (self.changed)(field)
     }
@@ -352,8 +388,11 @@ impl Settle<'_> {
             let key = spec.encryption.key.as_ref().map(|k| attribute_or_id(self.want, k, "arn")).transpose()?;
             let mut encryption = spec.encryption.clone();
             // What is not declared stays as it is.
-            let before = self.before.and_then(|b| b.encryption.refuse_customer_keys);
-            encryption.refuse_customer_keys = encryption.refuse_customer_keys.or(before);
+            let before = self.before.map(|b| &b.encryption);
+            encryption.refuse_customer_keys =
+                encryption.refuse_customer_keys.or(before.and_then(|b| b.refuse_customer_keys));
+            let same = before.filter(|b| b.algorithm == encryption.algorithm);
+            encryption.bucket_key = encryption.bucket_key.or(same.and_then(|b| b.bucket_key));
             let rules = ServerSideEncryptionConfiguration::builder().rules(encryption.api(key)?).build();
             let rules = rules.map_err(|e| invalid(operation, &e))?;
             let request = s3.put_bucket_encryption().bucket(self.name).server_side_encryption_configuration(rules);
@@ -432,6 +471,8 @@ impl Settle<'_> {
         self.call(|| self.cx.call("s3:PutBucketLogging", request.clone().send())).await
     }
 
+    /// Versioning that was switched on just now, here or where the copies go, is in force a little later: until then the
+    /// API refuses a replication.
     async fn replication(&self) -> Result<(), ApiError> {
         let wanted = self.want.spec.replication.as_ref();
         let Some(all) = wanted.filter(|_| self.differs("replication")) else { return Ok(()) };
@@ -442,18 +483,32 @@ impl Settle<'_> {
         }
         let all = all.api(&cx.region, self.want)?;
         let request = s3.put_bucket_replication().bucket(self.name).replication_configuration(all);
-        self.call(|| cx.call(operation, request.clone().send())).await
+        let early = |e: &ApiError| e.code.as_deref() == Some("InvalidRequest") && e.message.contains("ersioning");
+        let what = format!("versioning to be in force for the replication of {}", self.name);
+        self.once_in_force(what, early, || cx.call(operation, request.clone().send())).await
     }
 
     /// The call writes all notifications: those of others stay.
     async fn events(&self) -> Result<(), ApiError> {
-        let Some(on) = self.want.spec.event_bridge.filter(|_| self.differs("event_bridge")) else { return Ok(()) };
-        let cx = self.cx;
+        let (cx, spec) = (self.cx, self.want.spec);
+        let bridge = spec.event_bridge.filter(|_| self.differs("event_bridge"));
+        let ours = spec.notifications.as_ref().filter(|_| self.differs("notifications"));
+        if bridge.is_none() && ours.is_none() {
+            return Ok(());
+        }
         let mut all = notifications(cx, self.name).await?;
-        all.event_bridge_configuration = on.then(|| EventBridgeConfiguration::builder().build());
+        if let Some(on) = bridge {
+            all.event_bridge_configuration = on.then(|| EventBridgeConfiguration::builder().build());
+        }
+        if let Some(ours) = ours {
+            bucket_notifications::replace(&mut all, ours, self.want)?;
+        }
         let request =
             cx.clients.s3.put_bucket_notification_configuration().bucket(self.name).notification_configuration(all);
-        self.call(|| cx.call("s3:PutBucketNotification", request.clone().send())).await
+        // The policy of a topic or a queue may have been written just now.
+        let early = |e: &ApiError| e.code.as_deref() == Some("InvalidArgument") && e.message.contains("destination");
+        let what = format!("the notifications of {} to be let in", self.name);
+        self.once_in_force(what, early, || cx.call("s3:PutBucketNotification", request.clone().send())).await
     }
 
     async fn acceleration(&self) -> Result<(), ApiError> {

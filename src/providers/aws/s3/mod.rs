@@ -3,6 +3,7 @@
 pub mod bucket;
 mod bucket_empty;
 pub mod bucket_lifecycle;
+pub mod bucket_notifications;
 pub mod bucket_parts;
 pub mod bucket_replication;
 mod bucket_settings;

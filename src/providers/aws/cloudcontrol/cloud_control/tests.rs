@@ -171,6 +171,40 @@ async fn a_change_keeps_what_is_not_declared_and_waits_for_a_request_that_is_und
 }
 
 #[tokio::test]
+async fn a_change_sends_back_nothing_that_is_only_told_and_repeats_what_is_only_taken() {
+    let mut nested = schema();
+    nested["readOnlyProperties"] = json!(["/properties/Arn", "/properties/Policy/Made"]);
+    nested["createOnlyProperties"] = json!(["/properties/QueueName", "/properties/Seed"]);
+    let there = json!({"Policy": {"Version": "1", "Made": "yesterday"}});
+    let patch_of = |from: Value, to: Value| {
+        let script = Script::default()
+            .ec2("DescribeType", &described(&nested))
+            .answer("GetResource", 200, &told(&there, &tags()))
+            .answer("UpdateResource", 200, &progress("SUCCESS", None))
+            .with(script());
+        async move {
+            script.update::<CloudControl>(&format!("{QUEUE}/{URL}"), from, to).await.unwrap();
+            script.asked("UpdateResource").first().map(|sent| {
+                let sent: Value = serde_json::from_str(sent).unwrap();
+                serde_json::from_str::<Value>(sent["PatchDocument"].as_str().unwrap()).unwrap()
+            })
+        }
+    };
+    let with = |properties: Value| {
+        let mut spec = spec(properties);
+        spec["write_only"] = json!({"Secret": "same", "Seed": "fixed"});
+        spec
+    };
+    let policy = |level: &str| json!({"Policy": {"Level": level}});
+    let sent = patch_of(with(policy("1")), with(policy("2"))).await.unwrap();
+    let changed = json!({"op": "add", "path": "/Policy", "value": {"Version": "1", "Level": "2"}});
+    assert_eq!(sent, json!([changed, {"op": "add", "path": "/Secret", "value": "same"}]));
+    // Nothing differs from what is there: nothing is sent.
+    let same = json!({"Policy": {"Version": "1"}});
+    assert_eq!(patch_of(with(json!({})), with(same)).await, None);
+}
+
+#[tokio::test]
 async fn an_object_whose_creating_call_is_lost_is_made_once() {
     let lost = Script::default().lost("CreateResource").answer("CreateResource", 200, &progress("SUCCESS", None));
     let lost = lost.with(script());

@@ -142,3 +142,25 @@ async fn a_key_that_the_index_knows_needs_no_call_for_its_tags() {
     assert_eq!(script.asked("DescribeKey").len(), 1);
     assert!(script.asked("ListResourceTags").is_empty());
 }
+
+#[tokio::test]
+async fn a_foreign_key_that_nobody_may_look_at_hides_no_other_one_and_a_key_of_the_environment_is_an_error() {
+    let denied = r#"{"__type": "AccessDeniedException", "message": "no resource-based policy allows it"}"#;
+    let listed = |aliases_of: &str| {
+        // The keys are described in the order of their ids.
+        Script::default()
+            .answer(
+                "ListKeys",
+                200,
+                &json!({"Keys": [{"KeyId": "j-0"}, {"KeyId": "k-1"}], "Truncated": false}).to_string(),
+            )
+            .answer("DescribeKey", 400, denied)
+            .with(script(aliases_of, &tags(&OWNED)))
+    };
+    let whole = script(&aliases(&[]), &tags(&OWNED));
+    let foreign = listed(&aliases(&[("alias/p-e-s-it", "k-1")])).and(whole);
+    let found = foreign.read::<Key>().await.unwrap();
+    assert_eq!(found.iter().map(|o| o.id.as_str()).collect::<Vec<_>>(), ["k-1"]);
+    let ours = listed(&aliases(&[("alias/p-e-s-other", "j-0")]));
+    assert_eq!(ours.read::<Key>().await.unwrap_err().class, ErrorClass::AccessDenied);
+}

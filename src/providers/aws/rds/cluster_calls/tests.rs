@@ -85,8 +85,10 @@ fn everything() -> (Value, &'static str) {
         "log_exports": ["postgresql"], "performance_insights": {"key": {"id": "arn:pi"}, "retention": "93d"},
         "database_insights": "advanced", "monitoring": {"interval": "60s", "role": {"id": "arn:role"}},
         "password_key": {"id": "arn:secrets"}, "database": "orders", "iam_authentication": true, "data_api": true,
+        "engine_lifecycle_support": "open_source_rds_extended_support_disabled",
     }));
-    let shown = "<EngineVersion>16.4</EngineVersion><StorageType>aurora-iopt1</StorageType>\
+    let shown = "<EngineVersion>16.4</EngineVersion>\
+        <EngineLifecycleSupport>open-source-rds-extended-support-disabled</EngineLifecycleSupport><StorageType>aurora-iopt1</StorageType>\
         <ServerlessV2ScalingConfiguration><MinCapacity>0.0</MinCapacity><MaxCapacity>8.0</MaxCapacity>\
         <SecondsUntilAutoPause>600</SecondsUntilAutoPause></ServerlessV2ScalingConfiguration><KmsKeyId>arn:key</KmsKeyId>\
         <DBSubnetGroup>nets</DBSubnetGroup><VpcSecurityGroups><VpcSecurityGroupMembership>\
@@ -109,7 +111,8 @@ fn everything() -> (Value, &'static str) {
     (spec, shown)
 }
 
-const COMMON: [&str; 19] = [
+const COMMON: [&str; 20] = [
+    "EngineLifecycleSupport=open-source-rds-extended-support-disabled",
     "DBClusterIdentifier=own",
     "StorageType=aurora-iopt1",
     "ServerlessV2ScalingConfiguration.MaxCapacity=8",
@@ -479,4 +482,16 @@ fn what_the_api_would_refuse_is_a_problem() {
     }
     assert_eq!(problems(json!({"engine": "postgres", "user": "app"})), ["class", "storage"]);
     assert_eq!(problems(json!({"engine": "aurora_mysql"})), ["user"]);
+}
+
+#[tokio::test]
+async fn another_mode_of_database_insights_goes_with_the_performance_insights_that_are_there() {
+    let there = "<PerformanceInsightsEnabled>true</PerformanceInsightsEnabled>\
+        <PerformanceInsightsRetentionPeriod>465</PerformanceInsightsRetentionPeriod>";
+    let mode = |mode: &str| with(json!({"database_insights": mode}));
+    let script = clusters(script(), &[("available", there)]).autoscaling("DescribeDBInstances", &servers(&[]));
+    script.update::<DatabaseCluster>("own", mode("standard"), mode("advanced")).await.unwrap();
+    let asked = &script.asked("ModifyDBCluster")[0];
+    says(asked, &["DatabaseInsightsMode=advanced", "EnablePerformanceInsights=true"]);
+    says(asked, &["PerformanceInsightsRetentionPeriod=465"]);
 }

@@ -77,9 +77,11 @@ fn everything() -> (Value, &'static str, Vec<&'static str>) {
         "monitoring": {"interval": "60s", "role": {"id": "arn:role"}}, "password_key": {"id": "arn:secrets"},
         "database": "orders", "ca_certificate": "rds-ca-rsa2048-g1", "iam_authentication": true,
         "license": "postgresql_license", "character_set": "AL32UTF8", "national_character_set": "AL16UTF16",
-        "time_zone": "Tokyo Standard Time",
+        "time_zone": "Tokyo Standard Time", "engine_lifecycle_support": "open_source_rds_extended_support_disabled",
     }));
-    let shown = "<EngineVersion>16.4</EngineVersion><AllocatedStorage>100</AllocatedStorage>\
+    let shown = "<EngineVersion>16.4</EngineVersion>\
+        <EngineLifecycleSupport>open-source-rds-extended-support-disabled</EngineLifecycleSupport>\
+        <AllocatedStorage>100</AllocatedStorage>\
         <MaxAllocatedStorage>500</MaxAllocatedStorage><StorageType>gp3</StorageType><Iops>12000</Iops>\
         <StorageThroughput>500</StorageThroughput><MultiAZ>true</MultiAZ><KmsKeyId>arn:key</KmsKeyId>\
         <DBSubnetGroup><DBSubnetGroupName>nets</DBSubnetGroupName></DBSubnetGroup>\
@@ -149,6 +151,7 @@ fn everything() -> (Value, &'static str, Vec<&'static str>) {
         "CharacterSetName=AL32UTF8",
         "NcharCharacterSetName=AL16UTF16",
         "Timezone=Tokyo",
+        "EngineLifecycleSupport=open-source-rds-extended-support-disabled",
         "saiken%3Astorage-size",
         "saiken%3Aaddress",
     ];
@@ -204,6 +207,7 @@ async fn every_field_that_changes_in_place_does_so_at_once_and_is_waited_for() {
         &[
             "ApplyImmediately=true",
             "EngineVersion=16&AllowMajorVersionUpgrade=true",
+            "EngineLifecycleSupport=open-source-rds-extended-support-disabled",
             "DBInstanceClass=db.t4g.medium",
             "&AllocatedStorage=100",
             "MaxAllocatedStorage=500",
@@ -284,6 +288,77 @@ async fn a_disk_does_not_shrink_and_what_the_service_let_it_grow_by_is_no_differ
     let (from, to) = (json!({"size": "100GiB"}), json!({"size": "100GiB", "iops": 12000}));
     script.update::<Database>("own", disk(from), disk(to)).await.unwrap();
     says(&script.asked("ModifyDBInstance")[0], &["&AllocatedStorage=100", "&Iops=12000"]);
+}
+
+/// What a change of the disk asks for: the members of the server as it is and as it becomes, and both declarations.
+async fn grown(engine: &str, (now, then): (&str, &str), from: Value, to: Value) -> (String, Option<ApiError>) {
+    let shown = |more: &str| database("available", more).replace("postgres", engine);
+    let script =
+        script().autoscaling("DescribeDBInstances", &shown(now)).autoscaling("DescribeDBInstances", &shown(then));
+    let disk = |storage: Value| changed(json!({"engine": engine, "storage": storage}));
+    let refused = script.update::<Database>("own", disk(from), disk(to)).await.err();
+    if refused.is_some() {
+        assert_eq!(script.operations(), ["DescribeDBInstances"], "nothing is written before it is refused");
+    }
+    (script.asked("ModifyDBInstance").join(" "), refused)
+}
+
+#[tokio::test]
+async fn a_disk_that_has_operations_of_its_own_grows_with_them_and_one_that_is_too_small_for_that_without() {
+    let shown = |size: u32, kind: &str, iops: u32, throughput: u32| {
+        format!(
+            "<AllocatedStorage>{size}</AllocatedStorage><StorageType>{kind}</StorageType><Iops>{iops}</Iops>\
+             <StorageThroughput>{throughput}</StorageThroughput>"
+        )
+    };
+    let (from, to) = (json!({"size": "400GiB"}), json!({"size": "500GiB"}));
+    for (engine, kind, iops, throughput, sent) in [
+        ("postgres", "io2", 20_000, 0, "&AllocatedStorage=500&Iops=20000&"),
+        ("postgres", "io1", 1000, 0, "&AllocatedStorage=500&Iops=1000&"),
+        ("postgres", "gp3", 12_000, 500, "&AllocatedStorage=500&Iops=12000&"),
+        ("sqlserver-se", "gp3", 3000, 125, "&AllocatedStorage=500&Iops=3000&"),
+    ] {
+        let states = (shown(400, kind, iops, throughput), shown(500, kind, iops, throughput));
+        let (asked, refused) = grown(engine, (&states.0, &states.1), from.clone(), to.clone()).await;
+        let asked = format!("{}&", asked.replace("ApplyImmediately=true&", ""));
+        assert!(refused.is_none() && asked.contains(sent), "{engine} {kind}: {asked}");
+        assert_eq!(asked.contains(&format!("StorageThroughput={throughput}")), throughput > 0, "{asked}");
+    }
+    let states = (shown(20, "gp3", 3000, 125), shown(30, "gp3", 3000, 125));
+    let (asked, _) =
+        grown("postgres", (&states.0, &states.1), json!({"size": "20GiB"}), json!({"size": "30GiB"})).await;
+    assert!(
+        asked.contains("AllocatedStorage=30") && !asked.contains("Iops") && !asked.contains("Throughput"),
+        "{asked}"
+    );
+    // Another throughput alone goes with the operations that there are.
+    let states = (shown(400, "gp3", 12_000, 500), shown(400, "gp3", 12_000, 700));
+    let to = json!({"size": "400GiB", "throughput": 700});
+    let (asked, _) = grown("postgres", (&states.0, &states.1), from, to).await;
+    says(&asked, &["AllocatedStorage=400", "Iops=12000", "StorageThroughput=700"]);
+    // Another type has none of the former one's operations.
+    let states = (shown(400, "io1", 20_000, 0), shown(400, "gp3", 12_000, 500));
+    let to = json!({"size": "400GiB", "type": "gp3"});
+    let (asked, _) = grown("postgres", (&states.0, &states.1), json!({"size": "400GiB", "type": "io1"}), to).await;
+    assert!(asked.contains("StorageType=gp3") && !asked.contains("Iops"), "{asked}");
+}
+
+#[tokio::test]
+async fn a_disk_that_would_grow_by_less_than_the_api_rounds_up_to_is_refused_before_anything_is_written() {
+    let shown = |size: u32| format!("<AllocatedStorage>{size}</AllocatedStorage><StorageType>gp3</StorageType>");
+    let grow = |engine: &'static str, to: u32| async move {
+        let states = (shown(101), shown(to));
+        let to = json!({"size": format!("{to}GiB")});
+        grown(engine, (&states.0, &states.1), json!({"size": "101GiB"}), to).await
+    };
+    let (asked, refused) = grow("postgres", 111).await;
+    let refused = refused.unwrap();
+    assert!(refused.class == ErrorClass::Invalid && refused.message.contains("declare 112 GiB or more"), "{refused}");
+    assert!(asked.is_empty(), "{asked}");
+    for (engine, to) in [("postgres", 112), ("sqlserver-se", 102)] {
+        let (asked, refused) = grow(engine, to).await;
+        assert!(refused.is_none() && asked.contains(&format!("AllocatedStorage={to}")), "{engine}: {asked}");
+    }
 }
 
 /// A request with fingerprints, as the engine makes it.
@@ -595,6 +670,10 @@ fn what_the_api_would_refuse_is_a_problem() {
         (json!({"from_backup": {"snapshot": "s", "source_resource_id": "db-1"}}), "from_backup"),
         (json!({"from_backup": {"snapshot": "s", "time": "2026-11-23T05:00:00Z"}}), "from_backup.time"),
         (json!({"from_backup": {"source_resource_id": "db-1", "time": "2026-11-23 05:00"}}), "from_backup.time"),
+        (
+            json!({"engine": "mariadb", "engine_lifecycle_support": "open_source_rds_extended_support"}),
+            "engine_lifecycle_support",
+        ),
         (json!({"encrypted": false, "key": {"id": "k"}}), "key"),
         (json!({"multi_az": true, "zone": "ap-northeast-1a"}), "zone"),
         (json!({"storage": {"size": "100GiB", "limit": "105GiB"}}), "storage.limit"),
@@ -608,4 +687,38 @@ fn what_the_api_would_refuse_is_a_problem() {
     ] {
         assert_eq!(problems(changed(change.clone())), [path], "{change}");
     }
+}
+
+#[tokio::test]
+async fn another_mode_of_database_insights_goes_with_the_performance_insights_that_are_declared_or_there() {
+    let there = "<PerformanceInsightsEnabled>true</PerformanceInsightsEnabled>\
+        <PerformanceInsightsKMSKeyId>arn:pi</PerformanceInsightsKMSKeyId>\
+        <PerformanceInsightsRetentionPeriod>465</PerformanceInsightsRetentionPeriod>";
+    let mode = |mode: &str, more: Value| {
+        let mut spec = changed(json!({"database_insights": mode}));
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        spec
+    };
+    let kept = json!({"performance_insights": {"enabled": true}});
+    for more in [json!({}), kept] {
+        let script = with(&[("available", there)]);
+        script.update::<Database>("own", mode("standard", more.clone()), mode("advanced", more)).await.unwrap();
+        says(
+            &script.asked("ModifyDBInstance")[0],
+            &[
+                "DatabaseInsightsMode=advanced",
+                "EnablePerformanceInsights=true",
+                "PerformanceInsightsKMSKeyId=arn%3Api",
+                "PerformanceInsightsRetentionPeriod=465",
+            ],
+        );
+    }
+    let longer = json!({"performance_insights": {"enabled": true, "retention": "731d"}});
+    let script = with(&[("available", "")]);
+    script.update::<Database>("own", mode("standard", json!({})), mode("advanced", longer)).await.unwrap();
+    let asked = &script.asked("ModifyDBInstance")[0];
+    says(asked, &["EnablePerformanceInsights=true", "PerformanceInsightsRetentionPeriod=731"]);
+    let off = with(&[("available", "<PerformanceInsightsEnabled>false</PerformanceInsightsEnabled>")]);
+    off.update::<Database>("own", mode("advanced", json!({})), mode("standard", json!({}))).await.unwrap();
+    assert!(!off.asked("ModifyDBInstance")[0].contains("PerformanceInsights"));
 }

@@ -22,6 +22,16 @@ fn tagging(project: &str, more: &[(&str, &str)]) -> String {
     format!("<Tagging><TagSet>{all}</TagSet></Tagging>")
 }
 
+const NOTIFICATIONS: &str = "<NotificationConfiguration><TopicConfiguration><Id>theirs</Id><Topic>arn:topic</Topic>\
+    <Event>s3:ObjectCreated:*</Event></TopicConfiguration><TopicConfiguration><Id>saiken:mail</Id><Topic>arn:mail</Topic>\
+    <Event>s3:ObjectCreated:*</Event></TopicConfiguration><QueueConfiguration><Id>saiken:resize</Id>\
+    <Queue>arn:resize</Queue><Event>s3:ObjectCreated:Put</Event><Event>s3:ObjectCreated:Copy</Event><Filter><S3Key>\
+    <FilterRule><Name>Prefix</Name><Value>in/</Value></FilterRule><FilterRule><Name>Suffix</Name><Value>.jpg</Value>\
+    </FilterRule></S3Key></Filter></QueueConfiguration><CloudFunctionConfiguration><Id>saiken:scan</Id>\
+    <CloudFunction>arn:scan</CloudFunction><Event>s3:ObjectRemoved:*</Event><Filter><S3Key><FilterRule>\
+    <Name>Suffix</Name><Value>.exe</Value></FilterRule></S3Key></Filter></CloudFunctionConfiguration>\
+    <EventBridgeConfiguration/></NotificationConfiguration>";
+
 /// What a new bucket answers.
 fn plain() -> Script {
     let account = "<GetCallerIdentityResponse><GetCallerIdentityResult><Account>123456789012</Account>\
@@ -105,6 +115,14 @@ fn full() -> Value {
             "expose_headers": ["etag"], "max_age": "1m",
         }],
         "event_bridge": true,
+        "notifications": {
+            "mail": {"events": ["s3:ObjectCreated:*"], "prefix": "", "suffix": "", "topic": {"id": "arn:mail"}},
+            "resize": {
+                "events": ["s3:ObjectCreated:Copy", "s3:ObjectCreated:Put"], "prefix": "in/", "suffix": ".jpg",
+                "queue": "arn:resize",
+            },
+            "scan": {"events": ["s3:ObjectRemoved:*"], "prefix": "", "suffix": ".exe", "function": "arn:scan"},
+        },
         "acceleration": true,
         "empty_on_delete": false,
         "tags": {},
@@ -171,11 +189,7 @@ fn answers() -> Script {
              <AllowedMethod>PUT</AllowedMethod><AllowedOrigin>https://example.jp</AllowedOrigin>\
              <ExposeHeader>etag</ExposeHeader><MaxAgeSeconds>60</MaxAgeSeconds></CORSRule></CORSConfiguration>",
         ),
-        (
-            "GET /?notification",
-            "<NotificationConfiguration><TopicConfiguration><Id>theirs</Id><Topic>arn:topic</Topic>\
-             <Event>s3:ObjectCreated:*</Event></TopicConfiguration><EventBridgeConfiguration/></NotificationConfiguration>",
-        ),
+        ("GET /?notification", NOTIFICATIONS),
         ("GET /?accelerate", "<AccelerateConfiguration><Status>Enabled</Status></AccelerateConfiguration>"),
     ];
     with(Script::default(), &settings)
@@ -244,6 +258,12 @@ async fn everything_that_is_declared_reaches_the_api() {
         ("logging", "<PartitionDateSource>EventTime</PartitionDateSource>"),
         ("notification", "<EventBridgeConfiguration"),
         ("notification", "<Topic>arn:topic</Topic>"),
+        ("notification", "<Id>saiken:mail</Id>"),
+        ("notification", "<Queue>arn:resize</Queue>"),
+        ("notification", "<Event>s3:ObjectCreated:Put</Event>"),
+        ("notification", "<FilterRule><Name>prefix</Name><Value>in/</Value></FilterRule>"),
+        ("notification", "<FilterRule><Name>suffix</Name><Value>.jpg</Value></FilterRule>"),
+        ("notification", "<CloudFunction>arn:scan</CloudFunction>"),
         ("accelerate", "<Status>Enabled</Status>"),
         ("cors", "<MaxAgeSeconds>60</MaxAgeSeconds>"),
     ];
@@ -276,7 +296,7 @@ async fn each_setting_is_changed_by_its_own_call_and_taken_away_again() {
     let script = writes(plain());
     let none = json!({
         "policy": {}, "lifecycle_rules": [], "cors": [], "access_log": {"enabled": false}, "replication": {"rules": []},
-        "event_bridge": false, "acceleration": false, "versioning": false,
+        "event_bridge": false, "notifications": {}, "acceleration": false, "versioning": false,
     });
     let mut before = full();
     before["object_lock"] = json!(false);
@@ -291,12 +311,51 @@ async fn each_setting_is_changed_by_its_own_call_and_taken_away_again() {
 }
 
 #[tokio::test]
+async fn a_bucket_key_that_is_not_declared_stays_as_it_is_and_comes_with_a_new_algorithm() {
+    let of = |encryption: Value| json!({"encryption": encryption});
+    let kms = |key: &str| json!({"algorithm": "sse_kms", "key": {"id": key}});
+    let mut without = kms("arn:old");
+    without["bucket_key"] = json!(false);
+    for (before, kept) in [(without, false), (json!({"algorithm": "sse_s3", "bucket_key": false}), true)] {
+        let script = writes(plain());
+        script.update::<Bucket>("own", of(before), of(kms("arn:new"))).await.unwrap();
+        let body = &script.asked("PUT /?encryption")[0];
+        assert!(body.contains(&format!("<BucketKeyEnabled>{kept}</BucketKeyEnabled>")), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn notifications_of_others_stay() {
     let script = writes(answers());
     let of = |on: bool| json!({"event_bridge": on});
     script.update::<Bucket>("own", of(true), of(false)).await.unwrap();
     let body = &script.asked("PUT /?notification")[0];
     assert!(body.contains("<Topic>arn:topic</Topic>") && !body.contains("EventBridge"), "{body}");
+    assert!(body.contains("<Id>saiken:scan</Id>"), "what is not declared stays, too: {body}");
+    let all = |all: Value| json!({"notifications": all});
+    let mail = json!({"mail": {"events": ["s3:ObjectRestore:Completed"], "queue": "arn:other"}});
+    script.update::<Bucket>("own", all(full()["notifications"].clone()), all(mail)).await.unwrap();
+    let body = &script.asked("PUT /?notification")[1];
+    for part in ["<Id>theirs</Id>", "<EventBridgeConfiguration", "<Id>saiken:mail</Id><Queue>arn:other</Queue>"] {
+        assert!(body.contains(part), "{part}: {body}");
+    }
+    for gone in ["saiken:resize", "saiken:scan", "arn:mail"] {
+        assert!(!body.contains(gone), "{gone}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_notification_waits_for_the_policy_of_where_it_goes() {
+    const EARLY: &str = "<Error><Code>InvalidArgument</Code><Message>Unable to validate the following destination \
+                         configurations</Message></Error>";
+    let script = Script::default().answer("PUT /?notification", 400, EARLY).answer("PUT /?notification", 200, "");
+    let script = script.with(writes(plain()));
+    let one = json!({"notifications": {"mail": {"events": ["s3:ObjectCreated:*"], "topic": {"id": "arn:mail"}}}});
+    script.update::<Bucket>("own", json!({"notifications": {}}), one.clone()).await.unwrap();
+    assert_eq!(script.asked("PUT /?notification").len(), 2);
+    let never = Script::default().answer("PUT /?notification", 400, EARLY).with(writes(plain()));
+    let refused = never.update::<Bucket>("own", json!({"notifications": {}}), one).await.unwrap_err();
+    assert_eq!(refused.code.as_deref(), Some("InvalidArgument"), "the API's own error: {refused}");
 }
 
 #[tokio::test]
@@ -350,6 +409,35 @@ async fn what_is_refused_while_another_change_is_under_way_is_asked_again() {
         .answer("GET /?tagging", 200, &tagging("p", &[]));
     script.create::<Bucket>(json!({"name": "own-orders"})).await.unwrap();
     assert_eq!((script.asked("PUT /").len(), script.asked("PUT /?publicAccessBlock").len()), (2, 2));
+}
+
+#[tokio::test]
+async fn tags_are_written_once_another_change_has_ended() {
+    for (from, to) in [
+        (json!({"empty_on_delete": false}), json!({"empty_on_delete": true})),
+        (json!({"tags": {}}), json!({"tags": {"a": "1"}})),
+    ] {
+        let script = writes(Script::default().answer("PUT /?tagging", 409, BUSY).with(plain()));
+        script.update::<Bucket>("own", from, to).await.unwrap();
+        assert_eq!(script.asked("PUT /?tagging").len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_replication_waits_for_versioning_to_be_in_force_and_ends_with_the_apis_own_error() {
+    const EARLY: &str = "<Error><Code>InvalidRequest</Code><Message>Versioning must be 'Enabled' on the bucket to apply a \
+                         replication configuration</Message></Error>";
+    let of = |on: bool| json!({"replication": if on { full()["replication"].clone() } else { json!({"rules": []}) }});
+    let refused = || Script::default().answer("PUT /?replication", 400, EARLY);
+    let script = writes(refused().with(plain()));
+    script.update::<Bucket>("own", of(false), of(true)).await.unwrap();
+    assert_eq!(script.asked("PUT /?replication").len(), 2);
+    let never = refused().with(writes(plain()));
+    let last = never.update::<Bucket>("own", of(false), of(true)).await.unwrap_err();
+    assert!(last.code.as_deref() == Some("InvalidRequest") && last.message.contains("Versioning"), "{last}");
+    let other = Script::default().answer("PUT /?replication", 400, &error("InvalidRequest")).with(writes(plain()));
+    assert!(other.update::<Bucket>("own", of(false), of(true)).await.is_err());
+    assert_eq!(other.asked("PUT /?replication").len(), 1, "anything else is final");
 }
 
 #[tokio::test]
@@ -474,6 +562,12 @@ fn what_the_api_would_refuse_is_said_before() {
             "default_retention.period",
         ),
         (json!({"encryption": {"key": {"id": "arn:key"}}}), "encryption.key"),
+        (json!({"notifications": {"a": {"events": ["s3:ObjectCreated:*"]}}}), "notifications.a"),
+        (json!({"notifications": {"a": {"events": ["created"], "queue": "arn:q"}}}), "notifications.a.events"),
+        (
+            json!({"notifications": {"a": {"events": ["s3:ObjectCreated:*"], "queue": "arn:q.fifo"}}}),
+            "notifications.a.queue",
+        ),
         (json!({"encryption": {"bucket_key": true}}), "encryption.bucket_key"),
         (json!({"access_log": {}}), "access_log.bucket"),
         (json!({"access_log": {"bucket": {"id": "arn:aws:s3:::logs"}}}), "access_log.bucket"),
