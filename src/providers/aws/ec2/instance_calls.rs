@@ -9,7 +9,7 @@ use aws_sdk_ec2::types::{
     IamInstanceProfileSpecification, Instance as ApiInstance, InstanceAttributeName,
     InstanceBlockDeviceMappingSpecification, InstanceCreditSpecificationRequest, InstanceMetadataOptionsRequest,
     InstanceMetadataOptionsResponse, InstanceNetworkInterfaceSpecification, InstanceStateName, InstanceType,
-    MonitoringState, Placement, ResourceType, RunInstancesMonitoringEnabled, ShutdownBehavior, Tenancy,
+    MonitoringState, Placement, ResourceType, RunInstancesMonitoringEnabled, ShutdownBehavior, Tag, Tenancy,
     Volume as ApiVolume,
 };
 use serde_json::json;
@@ -30,6 +30,9 @@ use crate::providers::aws::kind::{Create, Delete, Found, Read, Selection, Update
 
 /// Longest wait for a server to start or to stop.
 const LIMIT: Duration = Duration::from_secs(900);
+/// Tag: `true` on a server from before it is stopped to be changed until it runs again. Where `running` is not declared, nothing
+/// else tells the next run that a server which stands still is to be started.
+const RESTART: &str = "saiken:restart";
 
 type Volumes = BTreeMap<String, ApiVolume>;
 
@@ -87,6 +90,10 @@ async fn found(
         } else {
             read_deep(cx, &id, field, &mut spec).await?;
         }
+    }
+    if tags.contains_key(RESTART) {
+        // Half changed: a type that is no type differs from all, so that the next run finishes it.
+        spec.instance_type.clear();
     }
     if state(instance) != Some(&InstanceStateName::Running) {
         // A stopped server has no public address for the time being, which is no difference.
@@ -384,28 +391,55 @@ pub(super) async fn update(cx: &Context, update: &Update<'_, Spec>) -> Result<()
     if update.changed("root_disk") {
         update_root(cx, update).await?;
     }
+    update_stopped(cx, update).await
+}
+
+/// What changes while the server is stopped, and whether it runs. A mark is set before the first stop and taken away after the
+/// last start, so that the next run sees what this one left half done.
+async fn update_stopped(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError> {
     let spec = update.want.spec;
     let (id, watch) = (update.id, update.want.watch);
-    let resize = update.changed("instance_type") || update.changed("ebs_optimized");
+    let left = update.before.instance_type.is_empty();
+    let resize = update.changed("instance_type") && (!left || has_other_type(cx, id, &spec.instance_type).await?);
+    let ebs_optimized = spec.ebs_optimized.filter(|_| update.changed("ebs_optimized"));
+    let change = resize || ebs_optimized.is_some();
     let running = update.before.running.unwrap_or(true);
-    let run = spec.running.unwrap_or(running);
-    if running && (resize || !run) {
-        stop(cx, id, watch).await?;
+    let run = spec.running.unwrap_or(running || left);
+    let restart = running && run && change;
+    if restart {
+        let tag = Tag::builder().key(RESTART).value("true").build();
+        cx.call("ec2:CreateTags", cx.ec2().create_tags().resources(id).tags(tag).send()).await?;
     }
-    if update.changed("instance_type") {
+    if running && (change || !run) {
+        stop(cx, id, watch).await?;
+    } else if !running && (change || run) {
+        // It may be on its way to it.
+        reach(cx, id, &InstanceStateName::Stopped, watch).await?;
+    }
+    if resize {
         let value = AttributeValue::builder().value(&spec.instance_type).build();
         let request = cx.ec2().modify_instance_attribute().instance_id(id).instance_type(value);
         cx.call("ec2:ModifyInstanceAttribute", request.send()).await?;
     }
-    if let Some(on) = spec.ebs_optimized.filter(|_| update.changed("ebs_optimized")) {
+    if let Some(on) = ebs_optimized {
         let request = cx.ec2().modify_instance_attribute().instance_id(id).ebs_optimized(boolean(on));
         cx.call("ec2:ModifyInstanceAttribute", request.send()).await?;
     }
-    if run && (resize || !running) {
+    if run && (change || !running) {
         cx.call("ec2:StartInstances", cx.ec2().start_instances().instance_ids(id).send()).await?;
         reach(cx, id, &InstanceStateName::Running, watch).await?;
     }
+    if left || restart {
+        let tag = Tag::builder().key(RESTART).build();
+        cx.call("ec2:DeleteTags", cx.ec2().delete_tags().resources(id).tags(tag).send()).await?;
+    }
     Ok(())
+}
+
+/// Whether a server has another type than this one: one that a run left half changed may have it already.
+async fn has_other_type(cx: &Context, id: &str, wanted: &str) -> Result<bool, ApiError> {
+    let there = existing(cx, id).await?;
+    Ok(there.instance_type().map(InstanceType::as_str) != Some(wanted))
 }
 
 /// The API takes one attribute a call. A protection against stopping goes first, since a change may have to stop.
@@ -509,9 +543,7 @@ async fn associate(cx: &Context, id: &str, profile: String) -> Result<(), ApiErr
 async fn update_root(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError> {
     let want = &update.want.spec.root_disk;
     let have = &update.before.root_disk;
-    let instance = describe(cx, update.id).await?.ok_or_else(|| {
-        ApiError::new("ec2:DescribeInstances", ErrorClass::NotFound, format!("{} is not there", update.id))
-    })?;
+    let instance = existing(cx, update.id).await?;
     let device = instance.root_device_name().unwrap_or_default();
     if want.delete_on_termination != have.delete_on_termination {
         let ebs = EbsInstanceBlockDeviceSpecification::builder().delete_on_termination(want.delete_on_termination);
@@ -568,6 +600,12 @@ async fn describe(cx: &Context, id: &str) -> Result<Option<ApiInstance>, ApiErro
     let request = cx.ec2().describe_instances().set_filters(Some(filters(&Selection::Ids(&ids), "instance-id")));
     let answer = cx.call("ec2:DescribeInstances", request.send()).await?;
     Ok(answer.reservations.unwrap_or_default().into_iter().flat_map(|r| r.instances.unwrap_or_default()).next())
+}
+
+/// One server that must be there.
+async fn existing(cx: &Context, id: &str) -> Result<ApiInstance, ApiError> {
+    let missing = || ApiError::new("ec2:DescribeInstances", ErrorClass::NotFound, format!("{id} is not there"));
+    describe(cx, id).await?.ok_or_else(missing)
 }
 
 async fn stop(cx: &Context, id: &str, watch: &dyn Watch) -> Result<(), ApiError> {

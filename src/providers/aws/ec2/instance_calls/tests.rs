@@ -10,7 +10,7 @@ use crate::model::cloud::{CreateRequest, Unwatched, UpdateRequest};
 use crate::model::observed::Object;
 use crate::providers::aws::ec2::instance::Instance;
 use crate::providers::aws::kind::{Handler, Typed};
-use crate::providers::aws::script::Script;
+use crate::providers::aws::script::{self, Script};
 
 #[test]
 fn a_volume_with_an_owner_of_its_own_is_not_a_disk_of_the_server() {
@@ -99,6 +99,25 @@ fn script() -> Script {
         .ec2("StopInstances", "")
         .ec2("StartInstances", "")
         .ec2("CreateTags", "")
+        .ec2("DeleteTags", "")
+}
+
+/// What was asked that changes something, in its order.
+fn writes(script: &Script) -> Vec<String> {
+    script.operations().into_iter().filter(|o| !o.starts_with("Describe")).collect()
+}
+
+/// A server in these states, one after the other, with a mark that it is to run again.
+fn marked(instance_type: &str, states: &[&str]) -> Script {
+    let tags = "<tagSet><item><key>saiken:restart</key><value>true</value></item></tagSet>";
+    states.iter().fold(Script::default(), |script, state| {
+        let server = format!(
+            "<reservationSet><item><instancesSet><item><instanceId>i-1</instanceId>\
+             <instanceType>{instance_type}</instanceType>{tags}\
+             <instanceState><name>{state}</name></instanceState></item></instancesSet></item></reservationSet>"
+        );
+        script.ec2("DescribeInstances", &server)
+    })
 }
 
 #[tokio::test]
@@ -115,8 +134,43 @@ async fn monitoring_and_credits_change_while_the_server_runs() {
 async fn another_type_is_written_between_a_stop_and_a_start() {
     let script = script();
     change(&script, "instance_type", json!("t3.small"), json!("t3.large")).await;
-    let order: Vec<String> = script.operations().into_iter().filter(|o| !o.starts_with("Describe")).collect();
-    assert_eq!(order, ["StopInstances", "ModifyInstanceAttribute", "StartInstances"]);
+    let order = ["CreateTags", "StopInstances", "ModifyInstanceAttribute", "StartInstances", "DeleteTags"];
+    assert_eq!(writes(&script), order);
+    for operation in ["CreateTags", "DeleteTags"] {
+        assert!(script.asked(operation).join("").contains("saiken%3Arestart"), "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_a_run_left_stopped_differs_from_every_type_and_is_started_by_the_next_run() {
+    for (there, resized) in [("t3.small", true), ("t3.large", false)] {
+        let script = marked(there, &["stopping"]).ec2("DescribeVolumes", "").ec2("DescribeInstanceAttribute", "");
+        let script = script.ec2("DescribeInstanceCreditSpecifications", "");
+        let left = script.read::<Instance>().await.unwrap().remove(0);
+        assert_eq!((&left.spec["instance_type"], &left.spec["running"]), (&json!(""), &json!(false)));
+        assert!(left.spec["tags"].as_object().unwrap().is_empty(), "the mark is none of the user's tags");
+        let spec = json!({"image": "ami-1", "instance_type": "", "subnet": {"id": "subnet-1"}, "running": false});
+        let left = script::object::<Instance>("i-1", spec);
+        let next = marked(there, &["stopping", "stopped", "running"]).with(self::script());
+        let wanted = json!({"image": "ami-1", "instance_type": "t3.large", "subnet": {"id": "subnet-1"}});
+        next.update_object::<Instance>(left, wanted).await.unwrap();
+        let expected = ["ModifyInstanceAttribute", "StartInstances", "DeleteTags"];
+        assert_eq!(writes(&next), expected[usize::from(!resized)..], "{there}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_runs_again_only_loses_its_mark_and_one_declared_stopped_stays_so() {
+    for (state, declared) in [("running", None), ("stopped", Some(false))] {
+        let script = marked("t3.large", &[state]).with(script());
+        let mut spec = json!({"image": "ami-1", "instance_type": "", "subnet": {"id": "subnet-1"}});
+        spec["running"] = json!(state == "running");
+        let object = script::object::<Instance>("i-1", spec);
+        let mut wanted = json!({"image": "ami-1", "instance_type": "t3.large", "subnet": {"id": "subnet-1"}});
+        declared.iter().for_each(|on| wanted["running"] = json!(on));
+        script.update_object::<Instance>(object, wanted).await.unwrap();
+        assert_eq!(writes(&script), ["DeleteTags"], "{state}");
+    }
 }
 
 #[tokio::test]
