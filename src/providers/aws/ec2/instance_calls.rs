@@ -8,7 +8,7 @@ use aws_sdk_ec2::types::{
     EbsInstanceBlockDeviceSpecification, Filter, HibernationOptionsRequest, IamInstanceProfileAssociationState,
     IamInstanceProfileSpecification, Instance as ApiInstance, InstanceAttributeName,
     InstanceBlockDeviceMappingSpecification, InstanceCreditSpecificationRequest, InstanceMetadataOptionsRequest,
-    InstanceMetadataOptionsResponse, InstanceNetworkInterfaceSpecification, InstanceStateName, InstanceType,
+    InstanceMetadataOptionsResponse, InstanceNetworkInterface, InstanceNetworkInterfaceSpecification, InstanceStateName, InstanceType,
     MonitoringState, Placement, ResourceType, RunInstancesMonitoringEnabled, ShutdownBehavior, Tag, Tenancy,
     Volume as ApiVolume,
 };
@@ -33,6 +33,9 @@ const LIMIT: Duration = Duration::from_secs(900);
 /// Tag: `true` on a server from before it is stopped to be changed until it runs again. Where `running` is not declared, nothing
 /// else tells the next run that a server which stands still is to be started.
 const RESTART: &str = "saiken:restart";
+
+/// Owner of the public addresses that servers get at their launch; elastic ones are an account's.
+const AMAZON: &str = "amazon";
 
 type Volumes = BTreeMap<String, ApiVolume>;
 
@@ -95,11 +98,10 @@ async fn found(
         // Half changed: a type that is no type differs from all, so that the next run finishes it.
         spec.instance_type.clear();
     }
-    if state(instance) != Some(&InstanceStateName::Running) {
-        // A stopped server has no public address for the time being, which is no difference.
+    if spec.public_address.is_none() {
         unread.push("public_address");
     }
-    let first = instance.network_interfaces().iter().min_by_key(|n| n.attachment().and_then(|a| a.device_index()));
+    let first = first_interface(instance);
     Ok(Found {
         identifiers: Vec::new(),
         attributes: attributes([
@@ -126,14 +128,13 @@ async fn found(
 fn observed(instance: &ApiInstance, volumes: &Volumes) -> Spec {
     let placement = instance.placement();
     let (root_disk, disks) = observed_disks(instance, volumes);
-    let interface = instance.network_interfaces().iter().min_by_key(|n| n.attachment().and_then(|a| a.device_index()));
+    let interface = first_interface(instance);
     Spec {
         image: Image::Id(instance.image_id().unwrap_or_default().to_owned()),
         instance_type: instance.instance_type().map(|t| t.as_str().to_owned()).unwrap_or_default(),
         subnet: Ref::id(instance.subnet_id().unwrap_or_default()),
         private_ip: instance.private_ip_address().map(str::to_owned),
-        public_address: (state(instance) == Some(&InstanceStateName::Running))
-            .then(|| instance.public_ip_address().is_some()),
+        public_address: observed_public_address(instance),
         ipv6_addresses: interface.and_then(|n| i32::try_from(n.ipv6_addresses().len()).ok()),
         // Those of the first interface, which is what `security_groups` is written to.
         security_groups: Some(
@@ -172,6 +173,19 @@ fn observed(instance: &ApiInstance, volumes: &Volumes) -> Spec {
         running: Some(matches!(state(instance), Some(InstanceStateName::Running | InstanceStateName::Pending))),
         tags: None,
     }
+}
+
+/// The interface that a server was launched with.
+fn first_interface(instance: &ApiInstance) -> Option<&InstanceNetworkInterface> {
+    instance.network_interfaces().iter().min_by_key(|n| n.attachment().and_then(|a| a.device_index()))
+}
+
+/// Whether a server got a public address at its launch, as far as that shows: a stopped one has none for the time being, and
+/// an elastic one hides whether there was one before.
+fn observed_public_address(instance: &ApiInstance) -> Option<bool> {
+    let owner = first_interface(instance).and_then(|n| n.association()?.ip_owner_id());
+    let shows = state(instance) == Some(&InstanceStateName::Running) && owner.is_none_or(|owner| owner == AMAZON);
+    shows.then(|| instance.public_ip_address().is_some())
 }
 
 fn observed_metadata(options: &InstanceMetadataOptionsResponse) -> MetadataOptions {

@@ -121,6 +121,22 @@ fn marked(instance_type: &str, states: &[&str]) -> Script {
 }
 
 #[tokio::test]
+async fn an_elastic_address_does_not_tell_whether_the_server_has_a_public_one_of_its_own() {
+    for (owner, read) in [("amazon", Some(json!(true))), ("123456789012", None)] {
+        let server = format!(
+            "<reservationSet><item><instancesSet><item><instanceId>i-1</instanceId><ipAddress>192.0.2.1</ipAddress>\
+             <instanceState><name>running</name></instanceState><networkInterfaceSet><item><association>\
+             <publicIp>192.0.2.1</publicIp><ipOwnerId>{owner}</ipOwnerId></association></item></networkInterfaceSet>\
+             </item></instancesSet></item></reservationSet>"
+        );
+        let script = Script::default().ec2("DescribeInstances", &server).with(script());
+        let object = script.read::<Instance>().await.unwrap().remove(0);
+        assert_eq!(object.spec.get("public_address"), read.as_ref(), "{owner}");
+        assert_eq!(object.unread.contains(&"public_address".to_owned()), read.is_none(), "{owner}");
+    }
+}
+
+#[tokio::test]
 async fn monitoring_and_credits_change_while_the_server_runs() {
     let script = script();
     change(&script, "monitoring", json!(true), json!(false)).await;
