@@ -161,7 +161,8 @@ fn observed(instance: &ApiInstance, volumes: &Volumes) -> Spec {
         termination_protection: None,
         stop_protection: None,
         shutdown: None,
-        source_dest_check: instance.source_dest_check(),
+        source_dest_check: several_interfaces(instance)
+            .map_or_else(|| instance.source_dest_check(), InstanceNetworkInterface::source_dest_check),
         ebs_optimized: instance.ebs_optimized(),
         credits: None,
         hibernation: Some(instance.hibernation_options().and_then(|h| h.configured()).unwrap_or(false)),
@@ -178,6 +179,11 @@ fn observed(instance: &ApiInstance, volumes: &Volumes) -> Spec {
 /// The interface that a server was launched with.
 fn first_interface(instance: &ApiInstance) -> Option<&InstanceNetworkInterface> {
     instance.network_interfaces().iter().min_by_key(|n| n.attachment().and_then(|a| a.device_index()))
+}
+
+/// The first interface of a server that has several: the API then changes no attribute of them through the server.
+fn several_interfaces(instance: &ApiInstance) -> Option<&InstanceNetworkInterface> {
+    first_interface(instance).filter(|_| instance.network_interfaces().len() > 1)
 }
 
 /// Whether a server got a public address at its launch, as far as that shows: a stopped one has none for the time being, and
@@ -471,11 +477,36 @@ async fn update_attributes(cx: &Context, update: &Update<'_, Spec>) -> Result<()
         let value = AttributeValue::builder().value(shutdown.api()).build();
         cx.call(operation, modify().instance_initiated_shutdown_behavior(value).send()).await?;
     }
-    if let Some(on) = spec.source_dest_check.filter(|_| update.changed("source_dest_check")) {
-        modify_check(cx, update.id, on).await?;
+    update_interface(cx, update).await
+}
+
+/// What belongs to the first interface.
+async fn update_interface(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError> {
+    let spec = update.want.spec;
+    let check = spec.source_dest_check.filter(|_| update.changed("source_dest_check"));
+    let groups = spec.security_groups.as_ref().filter(|_| update.changed("security_groups"));
+    if check.is_none() && groups.is_none() {
+        return Ok(());
     }
-    if let Some(groups) = spec.security_groups.as_ref().filter(|_| update.changed("security_groups")) {
-        let groups = update.want.ids(groups)?;
+    let groups = groups.map(|g| update.want.ids(g)).transpose()?;
+    let instance = existing(cx, update.id).await?;
+    let Some(interface) = several_interfaces(&instance).and_then(|n| n.network_interface_id()) else {
+        if let Some(on) = check {
+            modify_check(cx, update.id, on).await?;
+        }
+        if let Some(groups) = groups {
+            let request = cx.ec2().modify_instance_attribute().instance_id(update.id).set_groups(Some(groups));
+            cx.call("ec2:ModifyInstanceAttribute", request.send()).await?;
+        }
+        return Ok(());
+    };
+    // One attribute a call here, too.
+    let operation = "ec2:ModifyNetworkInterfaceAttribute";
+    let modify = || cx.ec2().modify_network_interface_attribute().network_interface_id(interface);
+    if let Some(on) = check {
+        cx.call(operation, modify().source_dest_check(boolean(on)).send()).await?;
+    }
+    if let Some(groups) = groups {
         cx.call(operation, modify().set_groups(Some(groups)).send()).await?;
     }
     Ok(())

@@ -137,6 +137,32 @@ async fn an_elastic_address_does_not_tell_whether_the_server_has_a_public_one_of
 }
 
 #[tokio::test]
+async fn groups_and_the_check_of_a_server_with_several_interfaces_are_written_to_its_first_one() {
+    let interface = |id: &str, index: u8, check: bool| {
+        format!(
+            "<item><networkInterfaceId>{id}</networkInterfaceId><sourceDestCheck>{check}</sourceDestCheck>\
+             <attachment><deviceIndex>{index}</deviceIndex></attachment></item>"
+        )
+    };
+    let server = format!(
+        "<reservationSet><item><instancesSet><item><instanceId>i-1</instanceId><sourceDestCheck>true</sourceDestCheck>\
+         <networkInterfaceSet>{}{}</networkInterfaceSet></item></instancesSet></item></reservationSet>",
+        interface("eni-2", 1, true),
+        interface("eni-1", 0, false)
+    );
+    let script = Script::default().ec2("DescribeInstances", &server).ec2("ModifyNetworkInterfaceAttribute", "");
+    let script = script.with(self::script());
+    change(&script, "security_groups", json!([{"id": "sg-1"}]), json!([{"id": "sg-2"}])).await;
+    change(&script, "source_dest_check", json!(true), json!(false)).await;
+    let asked = script.asked("ModifyNetworkInterfaceAttribute");
+    assert!(asked.iter().all(|a| a.contains("NetworkInterfaceId=eni-1")), "{asked:?}");
+    assert!(asked[0].contains("sg-2") && asked[1].contains("SourceDestCheck.Value=false"), "{asked:?}");
+    assert!(script.asked("ModifyInstanceAttribute").is_empty());
+    let object = script.read::<Instance>().await.unwrap().remove(0);
+    assert_eq!(object.spec["source_dest_check"], json!(false));
+}
+
+#[tokio::test]
 async fn monitoring_and_credits_change_while_the_server_runs() {
     let script = script();
     change(&script, "monitoring", json!(true), json!(false)).await;
