@@ -316,7 +316,7 @@ pub(super) async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<Stri
         .metadata_options(metadata(&spec.metadata))
         .monitoring(RunInstancesMonitoringEnabled::builder().enabled(spec.monitoring).build())
         .set_disable_api_termination(spec.termination_protection)
-        .set_disable_api_stop(spec.stop_protection)
+        .set_disable_api_stop(spec.stop_protection.filter(|_| spec.running != Some(false)))
         .set_instance_initiated_shutdown_behavior(spec.shutdown.map(|s| ShutdownBehavior::from(s.api())))
         .set_ebs_optimized(spec.ebs_optimized)
         .set_credit_specification(
@@ -335,6 +335,9 @@ pub(super) async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<Stri
     }
     if spec.running == Some(false) {
         stop(cx, &id, want.watch).await?;
+        if let Some(on) = spec.stop_protection {
+            protect_from_stop(cx, &id, on).await?;
+        }
     }
     Ok(id)
 }
@@ -406,12 +409,21 @@ fn disks(want: &Create<'_, Spec>, root: &str, root_size: Option<i32>) -> Result<
 
 /// Changes what can change in place; what needs a stopped server is done between one stop and one start.
 pub(super) async fn update(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError> {
+    let spec = update.want.spec;
+    // A protection against stopping would stand in the way of a change: it is lifted first, and set last.
+    if spec.stop_protection == Some(false) && update.changed("stop_protection") {
+        protect_from_stop(cx, update.id, false).await?;
+    }
     update_attributes(cx, update).await?;
     update_services(cx, update).await?;
     if update.changed("root_disk") {
         update_root(cx, update).await?;
     }
-    update_stopped(cx, update).await
+    update_stopped(cx, update).await?;
+    if spec.stop_protection == Some(true) && update.changed("stop_protection") {
+        protect_from_stop(cx, update.id, true).await?;
+    }
+    Ok(())
 }
 
 /// What changes while the server is stopped, and whether it runs. A mark is set before the first stop and taken away after the
@@ -462,14 +474,11 @@ async fn has_other_type(cx: &Context, id: &str, wanted: &str) -> Result<bool, Ap
     Ok(there.instance_type().map(InstanceType::as_str) != Some(wanted))
 }
 
-/// The API takes one attribute a call. A protection against stopping goes first, since a change may have to stop.
+/// The API takes one attribute a call.
 async fn update_attributes(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError> {
     let operation = "ec2:ModifyInstanceAttribute";
     let spec = update.want.spec;
     let modify = || cx.ec2().modify_instance_attribute().instance_id(update.id);
-    if let Some(on) = spec.stop_protection.filter(|_| update.changed("stop_protection")) {
-        cx.call(operation, modify().disable_api_stop(boolean(on)).send()).await?;
-    }
     if let Some(on) = spec.termination_protection.filter(|_| update.changed("termination_protection")) {
         cx.call(operation, modify().disable_api_termination(boolean(on)).send()).await?;
     }
@@ -510,6 +519,11 @@ async fn update_interface(cx: &Context, update: &Update<'_, Spec>) -> Result<(),
         cx.call(operation, modify().set_groups(Some(groups)).send()).await?;
     }
     Ok(())
+}
+
+async fn protect_from_stop(cx: &Context, id: &str, on: bool) -> Result<(), ApiError> {
+    let request = cx.ec2().modify_instance_attribute().instance_id(id).disable_api_stop(boolean(on));
+    cx.call("ec2:ModifyInstanceAttribute", request.send()).await.map(|_| ())
 }
 
 async fn modify_check(cx: &Context, id: &str, on: bool) -> Result<(), ApiError> {

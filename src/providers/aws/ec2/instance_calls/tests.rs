@@ -80,13 +80,14 @@ async fn change(script: &Script, field: &str, from: serde_json::Value, to: serde
     Typed::<Instance>::default().update(&script.context(), &request, &Unwatched).await.unwrap();
 }
 
+fn server(state: &str) -> String {
+    format!(
+        "<reservationSet><item><instancesSet><item><instanceId>i-1</instanceId>\
+         <instanceState><name>{state}</name></instanceState></item></instancesSet></item></reservationSet>"
+    )
+}
+
 fn script() -> Script {
-    let server = |state: &str| {
-        format!(
-            "<reservationSet><item><instancesSet><item><instanceId>i-1</instanceId>\
-             <instanceState><name>{state}</name></instanceState></item></instancesSet></item></reservationSet>"
-        )
-    };
     Script::default()
         .ec2("DescribeInstances", &server("stopped"))
         .ec2("DescribeInstances", &server("running"))
@@ -181,6 +182,40 @@ async fn another_type_is_written_between_a_stop_and_a_start() {
     for operation in ["CreateTags", "DeleteTags"] {
         assert!(script.asked(operation).join("").contains("saiken%3Arestart"), "{operation}");
     }
+}
+
+#[tokio::test]
+async fn a_protection_against_stopping_is_set_after_the_last_start_and_lifted_before_the_first_stop() {
+    for on in [true, false] {
+        let script = script();
+        let with = |ty: &str, on: bool| {
+            json!({"image": "ami-1", "instance_type": ty, "subnet": {"id": "subnet-1"}, "running": true,
+                "stop_protection": on})
+        };
+        script.update::<Instance>("i-1", with("t3.small", !on), with("t3.large", on)).await.unwrap();
+        let order: Vec<String> = writes(&script).into_iter().filter(|o| !o.ends_with("Tags")).collect();
+        let protect = "ModifyInstanceAttribute".to_owned();
+        assert_eq!(order.iter().filter(|o| **o == protect).count(), 2);
+        assert_eq!(order[if on { 3 } else { 0 }], protect, "{order:?}");
+        let asked = script.asked("ModifyInstanceAttribute");
+        assert!(asked[usize::from(on)].contains(&format!("DisableApiStop.Value={on}")), "{asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_server_that_is_to_stand_still_is_protected_after_it_was_stopped() {
+    let image = "<imagesSet><item><rootDeviceName>/dev/xvda</rootDeviceName></item></imagesSet>";
+    let script = Script::default()
+        .ec2("DescribeImages", image)
+        .ec2("RunInstances", "<instancesSet><item><instanceId>i-1</instanceId></item></instancesSet>")
+        .ec2("DescribeInstances", &server("running"))
+        .ec2("DescribeInstances", &server("stopped"))
+        .with(script());
+    let spec = json!({"image": "ami-1", "instance_type": "t3.small", "subnet": {"id": "subnet-1"}, "running": false,
+        "stop_protection": true});
+    script.create::<Instance>(spec).await.unwrap();
+    assert!(!script.asked("RunInstances").join("").contains("DisableApiStop"));
+    assert_eq!(writes(&script), ["RunInstances", "StopInstances", "ModifyInstanceAttribute"]);
 }
 
 #[tokio::test]
