@@ -21,10 +21,8 @@ use crate::providers::aws::tagging;
 
 /// Calls for single lists under way at once.
 const AT_ONCE: usize = 8;
-/// Longest time in which a list is written though others write it, too.
-const WRITTEN_WITHIN: Duration = Duration::from_secs(60);
-/// Longest time until the service knows a new load balancer; its documentation speaks of minutes.
-const ASSOCIATED_WITHIN: Duration = Duration::from_secs(300);
+/// Longest time until the service knows what is new, a load balancer or what a rule names; its documentation speaks of minutes.
+const KNOWN_WITHIN: Duration = Duration::from_secs(300);
 /// Longest time until a list has been let go of by what it stood before.
 const FREE_WITHIN: Duration = Duration::from_secs(300);
 /// Members of a list that are told, and not written.
@@ -241,13 +239,17 @@ pub(super) async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<Stri
     overlay(&mut body, spec, name);
     let tags: Vec<Value> = want.tags.iter().map(|(k, v)| json!({"Key": k, "Value": v})).collect();
     body.insert("Tags".to_owned(), Value::Array(tags));
+    let body = Value::Object(body);
     let once = cx.once();
-    let request = once.clients.waf.create_web_acl().name(name).scope(Scope::Regional);
-    let request = request.customize().mutate_request(with_body(&Value::Object(body)));
-    let call = async {
-        let answer = once.call("wafv2:CreateWebACL", request.send()).await?;
-        Ok(answer.summary().and_then(|s| s.arn()).unwrap_or_default().to_owned())
-    };
+    let call = once.wait(want.watch, &format!("what {name} names to be known"), KNOWN_WITHIN, || async {
+        let request = once.clients.waf.create_web_acl().name(name).scope(Scope::Regional);
+        let request = request.customize().mutate_request(with_body(&body));
+        match once.call("wafv2:CreateWebACL", request.send()).await {
+            Ok(answer) => Ok(Look::Done(answer.summary().and_then(|s| s.arn()).unwrap_or_default().to_owned())),
+            Err(e) if is_unknown_yet(&e) => Ok(Look::Not(e.message)),
+            Err(e) => Err(e),
+        }
+    });
     let arn = create_once::<WebAcl>(cx, want, Some(name), call).await?;
     if spec.logging.as_ref().is_some_and(|l| !l.destination.is_empty()) {
         set_logging(cx, want, &arn).await?;
@@ -293,10 +295,10 @@ pub(super) async fn update(cx: &Context, update: &Update<'_, Spec>) -> Result<()
 }
 
 /// Writes a list whole: what is declared, and the rest as it is. If somebody else writes it meanwhile, it is read
-/// again.
+/// again; and if what it names is new, until the service knows that.
 async fn write(cx: &Context, want: &Create<'_, Spec>, arn: &str) -> Result<(), ApiError> {
     let gone = || ApiError::new("wafv2:UpdateWebACL", ErrorClass::NotFound, format!("'{arn}' is gone"));
-    cx.wait(want.watch, &format!("{arn} to be written by nobody else"), WRITTEN_WITHIN, || async {
+    cx.wait(want.watch, &format!("{arn} to be written by nobody else, and what it names to be known"), KNOWN_WITHIN, || async {
         let (list, token) = get(cx, arn).await?.ok_or_else(gone)?;
         let (name, id) = place(arn).ok_or_else(gone)?;
         let mut body = list.as_object().cloned().unwrap_or_default();
@@ -309,7 +311,7 @@ async fn write(cx: &Context, want: &Create<'_, Spec>, arn: &str) -> Result<(), A
         let request = request.customize().mutate_request(with_body(&Value::Object(body)));
         match cx.call("wafv2:UpdateWebACL", request.send()).await {
             Ok(_) => Ok(Look::Done(())),
-            Err(e) if is_overtaken(&e) => Ok(Look::Not(e.message)),
+            Err(e) if is_overtaken(&e) || is_unknown_yet(&e) => Ok(Look::Not(e.message)),
             Err(e) => Err(e),
         }
     })
@@ -319,6 +321,11 @@ async fn write(cx: &Context, want: &Create<'_, Spec>, arn: &str) -> Result<(), A
 /// Whether somebody else was faster.
 fn is_overtaken(error: &ApiError) -> bool {
     error.code.as_deref() == Some("WAFOptimisticLockException")
+}
+
+/// Whether something that a call names may be too new for the service.
+fn is_unknown_yet(error: &ApiError) -> bool {
+    error.code.as_deref() == Some("WAFUnavailableEntityException")
 }
 
 /// Log settings as the service has them; none if there are none.
@@ -366,11 +373,11 @@ async fn balancers(cx: &Context, arn: &str) -> Result<Vec<String>, ApiError> {
 
 /// Puts a list before a load balancer, which may be too new for the service.
 async fn associate(cx: &Context, arn: &str, balancer: &str, watch: &dyn Watch) -> Result<(), ApiError> {
-    cx.wait(watch, &format!("{balancer} to be known to {arn}"), ASSOCIATED_WITHIN, || async {
+    cx.wait(watch, &format!("{balancer} to be known to {arn}"), KNOWN_WITHIN, || async {
         let request = cx.clients.waf.associate_web_acl().web_acl_arn(arn).resource_arn(balancer);
         match cx.call("wafv2:AssociateWebACL", request.send()).await {
             Ok(_) => Ok(Look::Done(())),
-            Err(e) if e.code.as_deref() == Some("WAFUnavailableEntityException") => Ok(Look::Not(e.message)),
+            Err(e) if is_unknown_yet(&e) => Ok(Look::Not(e.message)),
             Err(e) => Err(e),
         }
     })

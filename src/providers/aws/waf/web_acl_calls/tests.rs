@@ -183,6 +183,18 @@ async fn a_lost_answer_makes_no_second_list_and_the_rest_is_done() {
 }
 
 #[tokio::test]
+async fn what_a_rule_names_may_be_too_new_for_the_service_when_a_list_is_made_and_when_it_is_written() {
+    let new = |operation: &str| error(there(&json!({})), operation, "WAFUnavailableEntityException");
+    let script = new("CreateWebACL").answer("CreateWebACL", 200, &json!({"Summary": {"ARN": ARN}}).to_string());
+    script.create::<WebAcl>(spec(&json!({"rules": {"a": geo(0)}}))).await.unwrap();
+    assert_eq!(script.asked("CreateWebACL").len(), 2);
+    let script = new("UpdateWebACL").answer("UpdateWebACL", 200, "{}");
+    let (from, to) = (spec(&json!({"rules": {}})), spec(&json!({"rules": {"a": geo(0)}})));
+    script.update::<WebAcl>(ARN, from, to).await.unwrap();
+    assert_eq!(script.asked("UpdateWebACL").len(), 2);
+}
+
+#[tokio::test]
 async fn a_name_that_somebody_else_has_is_left_alone() {
     let script = Script::default()
         .answer("ListWebACLs", 200, &lists(&["p-e-s-it"], &Value::Null))
