@@ -120,6 +120,8 @@ fn log_settings_are_read_as_they_are_written() {
     let logging: parts::Logging = serde_json::from_value(declared.clone()).unwrap();
     let read = parts::observed_logging(&parts::logging(ARN, &logging));
     assert_eq!(serde_json::to_value(read).unwrap(), declared);
+    let headers = |names: Value| serde_json::from_value::<parts::Redacted>(json!({"headers": names})).unwrap();
+    assert_eq!(headers(json!(["Cookie"])), headers(json!(["cookie"])), "the case of a header does not count");
 }
 
 #[test]
