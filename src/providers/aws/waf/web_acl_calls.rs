@@ -361,14 +361,39 @@ async fn stop_logging(cx: &Context, arn: &str) -> Result<(), ApiError> {
 
 /// ARNs of the load balancers that a list stands before.
 async fn balancers(cx: &Context, arn: &str) -> Result<Vec<String>, ApiError> {
-    let request = cx
-        .clients
-        .waf
-        .list_resources_for_web_acl()
-        .web_acl_arn(arn)
-        .resource_type(ResourceType::ApplicationLoadBalancer);
+    stands_before(cx, arn, ResourceType::ApplicationLoadBalancer).await
+}
+
+/// ARNs of the resources of a type that a list stands before.
+async fn stands_before(cx: &Context, arn: &str, of: ResourceType) -> Result<Vec<String>, ApiError> {
+    let request = cx.clients.waf.list_resources_for_web_acl().web_acl_arn(arn).resource_type(of);
     let answer = cx.call("wafv2:ListResourcesForWebACL", request.send()).await?;
     Ok(answer.resource_arns.unwrap_or_default())
+}
+
+/// Why a list that has been taken away from its load balancers will not become free: what else it stands before, which was not
+/// put there by us.
+async fn check_elsewhere(cx: &Context, arn: &str) -> Result<(), ApiError> {
+    let types = [
+        ResourceType::ApiGateway,
+        ResourceType::Appsync,
+        ResourceType::CognitioUserPool,
+        ResourceType::AppRunnerService,
+        ResourceType::VerifiedAccessInstance,
+    ];
+    let mut users = Vec::new();
+    for of in types {
+        match stands_before(cx, arn, of).await {
+            // Not every region has every type.
+            Err(e) if e.class == ErrorClass::Invalid => {}
+            other => users.extend(other?),
+        }
+    }
+    if users.is_empty() {
+        return Ok(());
+    }
+    let message = format!("'{arn}' also stands before {}: take it away from there first", users.join(", "));
+    Err(ApiError::new("wafv2:DeleteWebACL", ErrorClass::Conflict, message))
 }
 
 /// Puts a list before a load balancer, which may be too new for the service.
@@ -407,7 +432,9 @@ pub(super) async fn delete(cx: &Context, delete: &Delete<'_, Spec>) -> Result<()
         let request = cx.clients.waf.delete_web_acl().name(name).id(id).scope(Scope::Regional).lock_token(token);
         match cx.call("wafv2:DeleteWebACL", request.send()).await {
             Ok(_) => Ok(Look::Done(())),
-            Err(e) if is_overtaken(&e) || e.code.as_deref() == Some("WAFAssociatedItemException") => {
+            Err(e) if is_overtaken(&e) => Ok(Look::Not(e.message)),
+            Err(e) if e.code.as_deref() == Some("WAFAssociatedItemException") => {
+                check_elsewhere(cx, arn).await?;
                 Ok(Look::Not(e.message))
             }
             Err(e) => Err(e),

@@ -265,6 +265,7 @@ async fn a_list_is_taken_away_from_its_load_balancers_before_it_goes() {
         .answer("ListTagsForResource", 200, &tagged("s/it"))
         .answer("GetWebACL", 200, &list(&json!({})))
         .answer("ListResourcesForWebACL", 200, r#"{"ResourceArns": ["arn:a"]}"#)
+        .answer("ListResourcesForWebACL", 200, r#"{"ResourceArns": []}"#)
         .answer("DisassociateWebACL", 200, "{}")
         .answer("DeleteLoggingConfiguration", 200, "{}");
     let script = error(script, "DeleteWebACL", "WAFAssociatedItemException");
@@ -272,6 +273,25 @@ async fn a_list_is_taken_away_from_its_load_balancers_before_it_goes() {
     script.delete_owned::<WebAcl>(ARN, spec(&json!({})), Some(owner())).await.unwrap();
     assert_eq!(sent(&script, "DeleteWebACL").len(), 3);
     assert_eq!(sent(&script, "DeleteWebACL")[0]["LockToken"], "token-1");
+}
+
+#[tokio::test]
+async fn a_list_that_stands_before_something_of_others_is_not_waited_for_and_that_is_named() {
+    let none = r#"{"ResourceArns": []}"#;
+    let script = Script::default()
+        .answer("ListTagsForResource", 200, &tagged("s/it"))
+        .answer("GetWebACL", 200, &list(&json!({})))
+        .answer("ListResourcesForWebACL", 200, none)
+        .answer("ListResourcesForWebACL", 200, r#"{"ResourceArns": ["arn:stage"]}"#)
+        .answer("ListResourcesForWebACL", 200, none)
+        .answer("DeleteLoggingConfiguration", 200, "{}");
+    let script = error(script, "DeleteWebACL", "WAFAssociatedItemException");
+    let refused = script.delete_owned::<WebAcl>(ARN, spec(&json!({})), Some(owner())).await.unwrap_err();
+    assert!(refused.class == ErrorClass::Conflict && refused.message.contains("arn:stage"), "{refused}");
+    assert_eq!(script.asked("DeleteWebACL").len(), 1);
+    let types: Vec<Value> = sent(&script, "ListResourcesForWebACL").iter().map(|b| b["ResourceType"].clone()).collect();
+    assert_eq!(types[..3], ["APPLICATION_LOAD_BALANCER", "API_GATEWAY", "APPSYNC"]);
+    assert_eq!(types.len(), 6);
 }
 
 #[tokio::test]
