@@ -241,7 +241,8 @@ pub(super) async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<Stri
     body.insert("Tags".to_owned(), Value::Array(tags));
     let body = Value::Object(body);
     let once = cx.once();
-    let call = once.wait(want.watch, &format!("what {name} names to be known"), KNOWN_WITHIN, || async {
+    let what = format!("what {name} names to be known");
+    let call = once.wait(want.watch, &what, KNOWN_WITHIN, || async {
         let request = once.clients.waf.create_web_acl().name(name).scope(Scope::Regional);
         let request = request.customize().mutate_request(with_body(&body));
         match once.call("wafv2:CreateWebACL", request.send()).await {
