@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::statements::Of;
-use super::{attached, check_path, document, from_tags, inline, name_of, summary, to_tags};
+use super::{attached, check_path, delete_cleared, document, from_tags, inline, name_of, summary, to_tags};
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
@@ -341,7 +341,7 @@ impl AwsKind for Role {
         let (iam, name) = (&cx.clients.iam, delete.id);
         remove_profiles(cx, name).await?;
         Of::Role(name).clear(cx).await?;
-        cx.call("iam:DeleteRole", iam.delete_role().role_name(name).send()).await.map(|_| ())
+        delete_cleared(cx, delete.watch, name, || cx.call("iam:DeleteRole", iam.delete_role().role_name(name).send())).await
     }
 
     async fn retag(cx: &Context, object: &Object, set: &Tags, remove: &[String]) -> Result<(), ApiError> {
