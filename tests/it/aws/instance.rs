@@ -103,7 +103,8 @@ fn instance_creates_reads_back_changes_and_deletes() {
 
 #[test]
 fn a_server_stopped_to_be_changed_runs_in_the_end_wherever_the_run_was_killed() {
-    let spec = |instance_type: &str| json!({"image": "ami-12c6146b", "instance_type": instance_type, "subnet": "t/sub"});
+    let spec =
+        |instance_type: &str| json!({"image": "ami-12c6146b", "instance_type": instance_type, "subnet": "t/sub"});
     crash::at_every_request(Case {
         kind: "instance",
         needs: vec![

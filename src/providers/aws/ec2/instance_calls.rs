@@ -8,9 +8,9 @@ use aws_sdk_ec2::types::{
     EbsInstanceBlockDeviceSpecification, Filter, HibernationOptionsRequest, IamInstanceProfileAssociationState,
     IamInstanceProfileSpecification, Instance as ApiInstance, InstanceAttributeName,
     InstanceBlockDeviceMappingSpecification, InstanceCreditSpecificationRequest, InstanceMetadataOptionsRequest,
-    InstanceMetadataOptionsResponse, InstanceNetworkInterface, InstanceNetworkInterfaceSpecification, InstanceStateName, InstanceType,
-    MonitoringState, Placement, ResourceType, RunInstancesMonitoringEnabled, ShutdownBehavior, Tag, Tenancy,
-    Volume as ApiVolume,
+    InstanceMetadataOptionsResponse, InstanceNetworkInterface, InstanceNetworkInterfaceSpecification,
+    InstanceStateName, InstanceType, MonitoringState, Placement, ResourceType, RunInstancesMonitoringEnabled,
+    ShutdownBehavior, Tag, Tenancy, Volume as ApiVolume,
 };
 use serde_json::json;
 

@@ -18,7 +18,7 @@ use super::internet_gateway::InternetGateway;
 use super::route_table_routes::{Route, balancer_endpoints, check, from_api, is_declared, settle};
 use super::subnet::Subnet;
 use super::vpc::Vpc;
-use super::{attributes, filters, from_tags, retag, tag_specification};
+use super::{arn, attributes, filters, from_tags, retag, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
@@ -215,7 +215,7 @@ async fn live(cx: &Context, id: &str) -> Result<Option<ApiTable>, ApiError> {
 
 fn found(cx: &Context, table: &ApiTable, balancers: &BTreeSet<String>) -> Result<Found<Spec>, ApiError> {
     let id = table.route_table_id().unwrap_or_default().to_owned();
-    let arn = format!("arn:aws:ec2:{}:{}:route-table/{id}", cx.region, table.owner_id().unwrap_or_default());
+    let arn = arn(&cx.region, table.owner_id().unwrap_or_default(), "route-table", &id);
     let routes = table.routes().iter().filter(|r| is_declared(r, balancers)).map(from_api);
     let routes = routes.collect::<Result<Vec<_>, _>>()?;
     let subnets = table.associations().iter().filter_map(|a| a.subnet_id()).map(Ref::id).collect();

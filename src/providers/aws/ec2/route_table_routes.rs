@@ -375,7 +375,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_prefix_list_leads_to_a_load_balancers_endpoint_by_declaration_and_to_a_gateway_endpoint_by_the_apis_doing() {
+    async fn a_prefix_list_leads_to_a_load_balancers_endpoint_by_declaration_and_to_a_gateway_endpoint_by_the_apis_doing()
+     {
         let route = |list: &str, endpoint: &str| {
             format!(
                 "<item><destinationPrefixListId>{list}</destinationPrefixListId><gatewayId>{endpoint}</gatewayId>\

@@ -306,12 +306,7 @@ async fn set_attributes(cx: &Context, arn: &str, pairs: Vec<(&'static str, Strin
 }
 
 /// Registers targets. An application load balancer is taken once it has a listener at the port.
-async fn register(
-    cx: &Context,
-    watch: &dyn Watch,
-    arn: &str,
-    targets: Vec<TargetDescription>,
-) -> Result<(), ApiError> {
+async fn register(cx: &Context, watch: &dyn Watch, arn: &str, targets: Vec<TargetDescription>) -> Result<(), ApiError> {
     let begun = Instant::now();
     cx.wait(watch, &format!("the target of {arn} to have a listener"), LISTENER_WITHIN * 2, || async {
         let request = cx.clients.elb.register_targets().target_group_arn(arn).set_targets(Some(targets.clone()));

@@ -211,8 +211,10 @@ impl AwsKind for Group {
             cx.call("iam:RemoveUserFromGroup", request.send()).await?;
         }
         Of::Group(name).clear(cx).await?;
-        delete_cleared(cx, delete.watch, name, || cx.call("iam:DeleteGroup", iam.delete_group().group_name(name).send()))
-            .await
+        delete_cleared(cx, delete.watch, name, || {
+            cx.call("iam:DeleteGroup", iam.delete_group().group_name(name).send())
+        })
+        .await
     }
 
     async fn retag(cx: &Context, object: &Object, set: &Tags, remove: &[String]) -> Result<(), ApiError> {

@@ -61,7 +61,8 @@ pub struct Spec {
 
 impl Kind for Policy {
     const NAME: &'static str = "policy";
-    const PROVIDED: &'static [&'static str] = &["arn:aws:iam::aws:policy/"];
+    const PROVIDED: &'static [&'static str] =
+        &["arn:aws:iam::aws:policy/", "arn:aws-cn:iam::aws:policy/", "arn:aws-us-gov:iam::aws:policy/"];
     type Spec = Spec;
 
     fn facts() -> Facts {

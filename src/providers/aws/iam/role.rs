@@ -341,7 +341,8 @@ impl AwsKind for Role {
         let (iam, name) = (&cx.clients.iam, delete.id);
         remove_profiles(cx, name).await?;
         Of::Role(name).clear(cx).await?;
-        delete_cleared(cx, delete.watch, name, || cx.call("iam:DeleteRole", iam.delete_role().role_name(name).send())).await
+        delete_cleared(cx, delete.watch, name, || cx.call("iam:DeleteRole", iam.delete_role().role_name(name).send()))
+            .await
     }
 
     async fn retag(cx: &Context, object: &Object, set: &Tags, remove: &[String]) -> Result<(), ApiError> {

@@ -279,7 +279,8 @@ impl AwsKind for User {
             leave(cx, name, &group).await?;
         }
         Of::User(name).clear(cx).await?;
-        delete_cleared(cx, delete.watch, name, || cx.call("iam:DeleteUser", iam.delete_user().user_name(name).send())).await
+        delete_cleared(cx, delete.watch, name, || cx.call("iam:DeleteUser", iam.delete_user().user_name(name).send()))
+            .await
     }
 
     async fn retag(cx: &Context, object: &Object, set: &Tags, remove: &[String]) -> Result<(), ApiError> {

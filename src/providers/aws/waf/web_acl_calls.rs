@@ -299,23 +299,28 @@ pub(super) async fn update(cx: &Context, update: &Update<'_, Spec>) -> Result<()
 /// again; and if what it names is new, until the service knows that.
 async fn write(cx: &Context, want: &Create<'_, Spec>, arn: &str) -> Result<(), ApiError> {
     let gone = || ApiError::new("wafv2:UpdateWebACL", ErrorClass::NotFound, format!("'{arn}' is gone"));
-    cx.wait(want.watch, &format!("{arn} to be written by nobody else, and what it names to be known"), KNOWN_WITHIN, || async {
-        let (list, token) = get(cx, arn).await?.ok_or_else(gone)?;
-        let (name, id) = place(arn).ok_or_else(gone)?;
-        let mut body = list.as_object().cloned().unwrap_or_default();
-        body.retain(|key, _| !TOLD.contains(&key.as_str()) && key != RETROFITTED);
-        overlay(&mut body, want.spec, name);
-        for (key, value) in [("Name", name), ("Id", id), ("Scope", "REGIONAL"), ("LockToken", token.as_str())] {
-            body.insert(key.to_owned(), json!(value));
-        }
-        let request = cx.clients.waf.update_web_acl().name(name).id(id).scope(Scope::Regional).lock_token(&token);
-        let request = request.customize().mutate_request(with_body(&Value::Object(body)));
-        match cx.call("wafv2:UpdateWebACL", request.send()).await {
-            Ok(_) => Ok(Look::Done(())),
-            Err(e) if is_overtaken(&e) || is_unknown_yet(&e) => Ok(Look::Not(e.message)),
-            Err(e) => Err(e),
-        }
-    })
+    cx.wait(
+        want.watch,
+        &format!("{arn} to be written by nobody else, and what it names to be known"),
+        KNOWN_WITHIN,
+        || async {
+            let (list, token) = get(cx, arn).await?.ok_or_else(gone)?;
+            let (name, id) = place(arn).ok_or_else(gone)?;
+            let mut body = list.as_object().cloned().unwrap_or_default();
+            body.retain(|key, _| !TOLD.contains(&key.as_str()) && key != RETROFITTED);
+            overlay(&mut body, want.spec, name);
+            for (key, value) in [("Name", name), ("Id", id), ("Scope", "REGIONAL"), ("LockToken", token.as_str())] {
+                body.insert(key.to_owned(), json!(value));
+            }
+            let request = cx.clients.waf.update_web_acl().name(name).id(id).scope(Scope::Regional).lock_token(&token);
+            let request = request.customize().mutate_request(with_body(&Value::Object(body)));
+            match cx.call("wafv2:UpdateWebACL", request.send()).await {
+                Ok(_) => Ok(Look::Done(())),
+                Err(e) if is_overtaken(&e) || is_unknown_yet(&e) => Ok(Look::Not(e.message)),
+                Err(e) => Err(e),
+            }
+        },
+    )
     .await
 }
 

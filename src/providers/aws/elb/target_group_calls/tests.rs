@@ -104,9 +104,7 @@ async fn a_load_balancer_becomes_a_target_once_it_has_a_listener_and_any_other_r
         format!("<ErrorResponse>{error}</ErrorResponse>")
     };
     let none = "The load balancer must have at least one listener that matches the target group port";
-    let spec = |targets: Value| {
-        json!({"protocol": "tcp", "port": 80, "vpc": {"id": "vpc-1"}, "target_type": "alb", "targets": targets})
-    };
+    let spec = |targets: Value| json!({"protocol": "tcp", "port": 80, "vpc": {"id": "vpc-1"}, "target_type": "alb", "targets": targets});
     let wanted = || spec(json!([{"load_balancer": {"id": "arn:alb"}}]));
     let script = there().answer("RegisterTargets", 400, &refused(none)).elb("RegisterTargets", "");
     script.update::<TargetGroup>(ARN, spec(json!([])), wanted()).await.unwrap();
