@@ -631,6 +631,10 @@ def census():
                 for name, value in vars(backend).items():
                     if isinstance(value, (dict, list, set)) and size(value):
                         counts[f"{accounts.service_name}/{region}/{name}"] = size(value)
+                if accounts.service_name == "ec2":
+                    # And which servers run.
+                    servers = [i for r in backend.reservations.values() for i in r.instances]
+                    counts[f"ec2/{region}/running"] = sum(i._state.name == "running" for i in servers)
                 if accounts.service_name == "route53":
                     # What zones hold is counted, too.
                     held = [len(zone.rrsets) + len(zone.vpcs) for zone in backend.zones.values()]

@@ -2,11 +2,49 @@
 
 use serde_json::json;
 
-use crate::support::kind_case::{Case, run, run_part};
+use crate::support::kind_case::{Case, changed, run, run_part};
 
 /// The case of `autoscaling_group`.
 pub fn case() -> Case {
     let template = json!({"image": "ami-12c6146b", "instance_type": "t3.small"});
+    let first = json!({
+        "name": "of-its.own",
+        "launch_template": "t/template",
+        "template_version": "1",
+        "subnets": ["t/a", "t/b"],
+        "min": 1,
+        "max": 3,
+        "desired": 2,
+        "health_check": "ec2",
+        "health_check_grace": "2m",
+        "target_groups": [],
+        "capacity_rebalance": false,
+        "termination_policies": ["oldest_launch_template", "default"],
+        "cooldown": "2m",
+        "warmup": "90s",
+        "max_instance_lifetime": "7d",
+        "protect_from_scale_in": false,
+        "placement_group": "near",
+        "maintenance": {"min_healthy": 90, "max_healthy": 120},
+        "metrics": ["GroupInServiceInstances"],
+        "suspended": ["az_rebalance"],
+        "policies": {
+            "cpu": {"type": "target_tracking", "target": 60, "metric": "cpu", "only_out": false, "warmup": "1m"},
+            "steps": {"type": "step", "adjustment": "count", "aggregation": "average",
+                "steps": [{"from": 0, "to": 10, "change": 1}, {"from": 10, "change": 2}]},
+            "gone": {"type": "simple", "adjustment": "exact", "change": 2, "cooldown": "1m"},
+        },
+        "schedules": {
+            "night": {"cron": "0 20 * * *", "time_zone": "Asia/Tokyo", "min": 1, "max": 3, "desired": 1},
+            "gone": {"cron": "0 8 * * *", "min": 1, "max": 3, "desired": 2},
+        },
+        "hooks": {
+            "drain": {"on": "terminating", "timeout": "5m", "result": "continue", "text": "drain"},
+        },
+        "refresh": {"min_healthy": 90, "skip_matching": true},
+        "wait_for_capacity": "5m",
+        "tags": {"a": "1"},
+    });
     Case {
         kind: "autoscaling_group",
         needs: vec![
@@ -15,44 +53,9 @@ pub fn case() -> Case {
             ("t/b", "subnet", json!({"vpc": "t/net", "zone": "us-east-1b", "cidr": "10.3.2.0/24"})),
             ("t/template", "launch_template", template),
         ],
-        first: json!({
-            "launch_template": "t/template",
-            "template_version": "1",
-            "subnets": ["t/a", "t/b"],
-            "min": 1,
-            "max": 3,
-            "desired": 2,
-            "health_check": "ec2",
-            "health_check_grace": "2m",
-            "target_groups": [],
-            "capacity_rebalance": false,
-            "termination_policies": ["oldest_launch_template", "default"],
-            "cooldown": "2m",
-            "warmup": "90s",
-            "max_instance_lifetime": "7d",
-            "protect_from_scale_in": false,
-            "placement_group": "near",
-            "maintenance": {"min_healthy": 90, "max_healthy": 120},
-            "metrics": ["GroupInServiceInstances"],
-            "suspended": ["az_rebalance"],
-            "policies": {
-                "cpu": {"type": "target_tracking", "target": 60, "metric": "cpu", "only_out": false, "warmup": "1m"},
-                "steps": {"type": "step", "adjustment": "count", "aggregation": "average",
-                    "steps": [{"from": 0, "to": 10, "change": 1}, {"from": 10, "change": 2}]},
-                "gone": {"type": "simple", "adjustment": "exact", "change": 2, "cooldown": "1m"},
-            },
-            "schedules": {
-                "night": {"cron": "0 20 * * *", "time_zone": "Asia/Tokyo", "min": 1, "max": 3, "desired": 1},
-                "gone": {"cron": "0 8 * * *", "min": 1, "max": 3, "desired": 2},
-            },
-            "hooks": {
-                "drain": {"on": "terminating", "timeout": "5m", "result": "continue", "text": "drain"},
-            },
-            "refresh": {"min_healthy": 90, "skip_matching": true},
-            "wait_for_capacity": "5m",
-            "tags": {"a": "1"},
-        }),
+        first: first.clone(),
         second: json!({
+            "name": "of-its.own",
             "launch_template": "t/template",
             "template_version": "1",
             "subnets": ["t/b"],
@@ -88,6 +91,7 @@ pub fn case() -> Case {
             "wait_for_capacity": "4m",
             "tags": {"a": "2", "b": "3"},
         }),
+        third: Some(changed(&first, &json!({"name": "of-its.own-2"}))),
         not_by_emulator: &[
             ("warmup", "not kept"),
             ("max_instance_lifetime", "not kept"),

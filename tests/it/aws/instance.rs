@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::support::crash;
 use crate::support::kind_case::{Case, changed, run};
 
 /// The case of `instance`.
@@ -98,4 +99,20 @@ pub fn case() -> Case {
 #[test]
 fn instance_creates_reads_back_changes_and_deletes() {
     run(case());
+}
+
+#[test]
+fn a_server_stopped_to_be_changed_runs_in_the_end_wherever_the_run_was_killed() {
+    let spec =
+        |instance_type: &str| json!({"image": "ami-12c6146b", "instance_type": instance_type, "subnet": "t/sub"});
+    crash::at_every_request(Case {
+        kind: "instance",
+        needs: vec![
+            ("t/net", "vpc", json!({"cidr": "10.2.0.0/16"})),
+            ("t/sub", "subnet", json!({"vpc": "t/net", "zone": "us-east-1a", "cidr": "10.2.1.0/24"})),
+        ],
+        first: spec("t3.small"),
+        second: spec("t3.large"),
+        ..Case::default()
+    });
 }

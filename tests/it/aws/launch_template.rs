@@ -2,13 +2,47 @@
 
 use serde_json::json;
 
-use crate::support::kind_case::{Case, run};
+use crate::support::kind_case::{Case, changed, run};
 
 /// The case of `launch_template`.
 pub fn case() -> Case {
     let trust = json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
     ]});
+    let first = json!({
+        "name": "of-its.own",
+        "image": "ami-12c6146b",
+        "instance_type": "t3.small",
+        "key_name": "admin",
+        "user_data": "#!/bin/sh\necho 再建\n",
+        "role": "t/role",
+        "security_groups": ["t/web", "t/other"],
+        "metadata": {"tokens": "required", "hop_limit": 2, "endpoint": true, "ipv6": false, "tags": true},
+        "monitoring": true,
+        "ebs_optimized": true,
+        "root_disk": {"device": "/dev/sda1", "size": "20GiB", "type": "gp3", "iops": 3000, "throughput": 125,
+            "key": "t/key"},
+        "disks": {
+            "/dev/sdf": {"size": "50GiB", "type": "io2", "iops": 1000, "delete_on_termination": false},
+            "/dev/sdg": {"size": "10GiB", "from_snapshot": "snap-12345678"},
+        },
+        "credits": "standard",
+        "tenancy": "default",
+        "placement_group": "near",
+        "cpu": {"cores": 1, "threads_per_core": 2},
+        "hibernation": true,
+        "enclave": false,
+        "auto_recovery": true,
+        "termination_protection": false,
+        "stop_protection": false,
+        "shutdown": "terminate",
+        "licenses": ["arn:aws:license-manager:us-east-1:123456789012:license-configuration:lic-1"],
+        "capacity_reservation": "open",
+        "instance_tags": {"role": "web"},
+        "volume_tags": {"role": "web"},
+        "description": "first",
+        "tags": {"a": "1"},
+    });
     Case {
         kind: "launch_template",
         needs: vec![
@@ -20,40 +54,9 @@ pub fn case() -> Case {
             ("t/next", "role", json!({"trust": trust, "instance_profile": true})),
             ("t/key", "key", json!({})),
         ],
-        first: json!({
-            "image": "ami-12c6146b",
-            "instance_type": "t3.small",
-            "key_name": "admin",
-            "user_data": "#!/bin/sh\necho 再建\n",
-            "role": "t/role",
-            "security_groups": ["t/web", "t/other"],
-            "metadata": {"tokens": "required", "hop_limit": 2, "endpoint": true, "ipv6": false, "tags": true},
-            "monitoring": true,
-            "ebs_optimized": true,
-            "root_disk": {"device": "/dev/sda1", "size": "20GiB", "type": "gp3", "iops": 3000, "throughput": 125,
-                "key": "t/key"},
-            "disks": {
-                "/dev/sdf": {"size": "50GiB", "type": "io2", "iops": 1000, "delete_on_termination": false},
-                "/dev/sdg": {"size": "10GiB", "from_snapshot": "snap-12345678"},
-            },
-            "credits": "standard",
-            "tenancy": "default",
-            "placement_group": "near",
-            "cpu": {"cores": 1, "threads_per_core": 2},
-            "hibernation": true,
-            "enclave": false,
-            "auto_recovery": true,
-            "termination_protection": false,
-            "stop_protection": false,
-            "shutdown": "terminate",
-            "licenses": ["arn:aws:license-manager:us-east-1:123456789012:license-configuration:lic-1"],
-            "capacity_reservation": "open",
-            "instance_tags": {"role": "web"},
-            "volume_tags": {"role": "web"},
-            "description": "first",
-            "tags": {"a": "1"},
-        }),
+        first: first.clone(),
         second: json!({
+            "name": "of-its.own",
             "image": "ami-12c6146b",
             "instance_type": "m5.large",
             "key_name": "admin-2",
@@ -86,6 +89,7 @@ pub fn case() -> Case {
             "description": "second",
             "tags": {"a": "2", "b": "3"},
         }),
+        third: Some(changed(&first, &json!({"name": "of-its.own-2"}))),
         ..Case::default()
     }
 }

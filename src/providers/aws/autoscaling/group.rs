@@ -1,6 +1,6 @@
 //! `autoscaling_group`: a number of equal servers over several zones, kept up by the service.
 //!
-//! Nothing but the physical name forces replacement, and the name follows from the address; it is also the group's id, so
+//! Nothing but the name forces replacement, and it follows from the address unless one is given; it is also the group's id, so
 //! that a creating call whose answer was lost makes no second group.
 //!
 //! **New versions of the template.** The version is a field of the group, and a user writes
@@ -50,6 +50,11 @@ pub struct AutoscalingGroup;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
+    /// Its name; derived from the address if left out. An object that replaces another one can't have the same name
+    /// unless `lifecycle.replacement` is `delete_first`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[!-9;-~]([ -9;-~]*[!-9;-~])?$"), extend("x-change" = "replace"))]
+    pub name: Option<String>,
     /// What its servers are launched with.
     pub launch_template: Ref<LaunchTemplate>,
     /// The template's version, as text. Write `"{{ template.default_version }}"` to follow the template; left out, new

@@ -123,6 +123,7 @@ fn observed(group: &ApiGroup) -> Spec {
         .or_else(|| mixed.and_then(|m| m.launch_template()).and_then(|t| t.launch_template_specification()));
     let subnets = group.vpc_zone_identifier().unwrap_or_default();
     Spec {
+        name: group.auto_scaling_group_name().map(str::to_owned),
         launch_template: Ref::id(template.and_then(|t| t.launch_template_id()).unwrap_or_default()),
         template_version: template.and_then(|t| t.version()).map(str::to_owned),
         mixed_instances: mixed.map(observed_mix),
@@ -256,6 +257,7 @@ fn hook_role(want: &Create<'_, Spec>, hook: &LifecycleHook) -> Result<Option<Str
 /// Makes a group with its tags and hooks in one call, then its policies and the rest, and waits for its servers.
 pub(super) async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
     let spec = want.spec;
+    let group = spec.name.as_deref().unwrap_or(want.name);
     let configuration = configuration(want)?;
     let hooks = spec
         .hooks
@@ -269,7 +271,7 @@ pub(super) async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<Stri
         .clients
         .autoscaling
         .create_auto_scaling_group()
-        .auto_scaling_group_name(want.name)
+        .auto_scaling_group_name(group)
         .set_launch_template(configuration.launch_template)
         .set_mixed_instances_policy(configuration.mixed_instances_policy)
         .vpc_zone_identifier(want.ids(&spec.subnets)?.join(","))
@@ -289,13 +291,12 @@ pub(super) async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<Stri
         .set_placement_group(spec.placement_group.clone())
         .set_instance_maintenance_policy(maintenance(spec.maintenance.as_ref()))
         .set_lifecycle_hook_specification_list(Some(hooks).filter(|h| !h.is_empty()))
-        .set_tags(Some(want.tags.iter().map(|(k, v)| tag(want.name, k, Some(v))).collect()));
+        .set_tags(Some(want.tags.iter().map(|(k, v)| tag(group, k, Some(v))).collect()));
     let call = async {
         once.call("autoscaling:CreateAutoScalingGroup", request.send()).await?;
-        Ok(want.name.to_owned())
+        Ok(group.to_owned())
     };
-    create_once::<AutoscalingGroup>(cx, want, Some(want.name), call).await?;
-    let group = want.name;
+    create_once::<AutoscalingGroup>(cx, want, Some(group), call).await?;
     for (name, policy) in spec.policies.iter().flatten() {
         put_policy(cx, group, name, policy).await?;
     }

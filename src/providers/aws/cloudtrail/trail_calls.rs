@@ -75,25 +75,46 @@ pub(super) async fn describe(cx: &Context, names: Option<&[String]>) -> Result<V
     Ok(answer.trail_list.unwrap_or_default().into_iter().filter(|t| here(t) && named(t)).collect())
 }
 
-/// Trails with their tags; those that went meanwhile are left out.
+/// Trails with their tags; those that went meanwhile are left out, and those of an organisation that belong to another account.
 pub(super) async fn with_tags(cx: &Context, trails: Vec<Trail>) -> Result<Vec<(Trail, Tags)>, ApiError> {
-    let arns: Vec<String> = trails.iter().filter_map(|t| t.trail_arn.clone()).collect();
+    // Each account of an organisation sees its trails, and only that which made one may ask for its tags.
+    let (shared, own): (Vec<&Trail>, Vec<&Trail>) =
+        trails.iter().partition(|t| t.is_organization_trail() == Some(true));
+    let arns = |trails: Vec<&Trail>| trails.into_iter().filter_map(|t| t.trail_arn.clone()).collect::<Vec<_>>();
     let mut all = BTreeMap::new();
-    for arns in arns.chunks(TAGS) {
+    for arns in arns(own).chunks(TAGS) {
         match tags(cx, arns).await {
             Err(e) if e.class == ErrorClass::NotFound => {
                 for arn in arns {
-                    match tags(cx, std::slice::from_ref(arn)).await {
-                        Err(e) if e.class == ErrorClass::NotFound => {}
-                        other => all.extend(other?),
-                    }
+                    all.extend(tags_of_one(cx, arn, |e| e.class == ErrorClass::NotFound).await?);
                 }
             }
             other => all.extend(other?),
         }
     }
+    for arn in arns(shared) {
+        all.extend(tags_of_one(cx, &arn, |e| e.class == ErrorClass::NotFound || is_foreign(e)).await?);
+    }
     let tags = |t: &Trail| all.get(t.trail_arn().unwrap_or_default()).cloned();
     Ok(trails.into_iter().filter_map(|t| tags(&t).map(|tags| (t, tags))).collect())
+}
+
+/// Whether a trail of the organisation is another account's. For a trail of this account a refusal stays an error: who may
+/// not ask for its tags would take it for none of ours.
+fn is_foreign(error: &ApiError) -> bool {
+    error.class == ErrorClass::AccessDenied || error.code.as_deref() == Some("CloudTrailARNInvalidException")
+}
+
+/// Tags of a trail; nothing if it is to be left out.
+async fn tags_of_one(
+    cx: &Context,
+    arn: &String,
+    left_out: impl Fn(&ApiError) -> bool,
+) -> Result<BTreeMap<String, Tags>, ApiError> {
+    match tags(cx, std::slice::from_ref(arn)).await {
+        Err(e) if left_out(&e) => Ok(BTreeMap::new()),
+        other => other,
+    }
 }
 
 /// Tags of up to 20 trails, by ARN.

@@ -8,9 +8,9 @@ use aws_sdk_ec2::types::{
     EbsInstanceBlockDeviceSpecification, Filter, HibernationOptionsRequest, IamInstanceProfileAssociationState,
     IamInstanceProfileSpecification, Instance as ApiInstance, InstanceAttributeName,
     InstanceBlockDeviceMappingSpecification, InstanceCreditSpecificationRequest, InstanceMetadataOptionsRequest,
-    InstanceMetadataOptionsResponse, InstanceNetworkInterfaceSpecification, InstanceStateName, InstanceType,
-    MonitoringState, Placement, ResourceType, RunInstancesMonitoringEnabled, ShutdownBehavior, Tenancy,
-    Volume as ApiVolume,
+    InstanceMetadataOptionsResponse, InstanceNetworkInterface, InstanceNetworkInterfaceSpecification,
+    InstanceStateName, InstanceType, MonitoringState, Placement, ResourceType, RunInstancesMonitoringEnabled,
+    ShutdownBehavior, Tag, Tenancy, Volume as ApiVolume,
 };
 use serde_json::json;
 
@@ -30,6 +30,12 @@ use crate::providers::aws::kind::{Create, Delete, Found, Read, Selection, Update
 
 /// Longest wait for a server to start or to stop.
 const LIMIT: Duration = Duration::from_secs(900);
+/// Tag: `true` on a server from before it is stopped to be changed until it runs again. Where `running` is not declared, nothing
+/// else tells the next run that a server which stands still is to be started.
+const RESTART: &str = "saiken:restart";
+
+/// Owner of the public addresses that servers get at their launch; elastic ones are an account's.
+const AMAZON: &str = "amazon";
 
 type Volumes = BTreeMap<String, ApiVolume>;
 
@@ -88,11 +94,14 @@ async fn found(
             read_deep(cx, &id, field, &mut spec).await?;
         }
     }
-    if state(instance) != Some(&InstanceStateName::Running) {
-        // A stopped server has no public address for the time being, which is no difference.
+    if tags.contains_key(RESTART) {
+        // Half changed: a type that is no type differs from all, so that the next run finishes it.
+        spec.instance_type.clear();
+    }
+    if spec.public_address.is_none() {
         unread.push("public_address");
     }
-    let first = instance.network_interfaces().iter().min_by_key(|n| n.attachment().and_then(|a| a.device_index()));
+    let first = first_interface(instance);
     Ok(Found {
         identifiers: Vec::new(),
         attributes: attributes([
@@ -119,14 +128,13 @@ async fn found(
 fn observed(instance: &ApiInstance, volumes: &Volumes) -> Spec {
     let placement = instance.placement();
     let (root_disk, disks) = observed_disks(instance, volumes);
-    let interface = instance.network_interfaces().iter().min_by_key(|n| n.attachment().and_then(|a| a.device_index()));
+    let interface = first_interface(instance);
     Spec {
         image: Image::Id(instance.image_id().unwrap_or_default().to_owned()),
         instance_type: instance.instance_type().map(|t| t.as_str().to_owned()).unwrap_or_default(),
         subnet: Ref::id(instance.subnet_id().unwrap_or_default()),
         private_ip: instance.private_ip_address().map(str::to_owned),
-        public_address: (state(instance) == Some(&InstanceStateName::Running))
-            .then(|| instance.public_ip_address().is_some()),
+        public_address: observed_public_address(instance),
         ipv6_addresses: interface.and_then(|n| i32::try_from(n.ipv6_addresses().len()).ok()),
         // Those of the first interface, which is what `security_groups` is written to.
         security_groups: Some(
@@ -153,7 +161,8 @@ fn observed(instance: &ApiInstance, volumes: &Volumes) -> Spec {
         termination_protection: None,
         stop_protection: None,
         shutdown: None,
-        source_dest_check: instance.source_dest_check(),
+        source_dest_check: several_interfaces(instance)
+            .map_or_else(|| instance.source_dest_check(), InstanceNetworkInterface::source_dest_check),
         ebs_optimized: instance.ebs_optimized(),
         credits: None,
         hibernation: Some(instance.hibernation_options().and_then(|h| h.configured()).unwrap_or(false)),
@@ -165,6 +174,24 @@ fn observed(instance: &ApiInstance, volumes: &Volumes) -> Spec {
         running: Some(matches!(state(instance), Some(InstanceStateName::Running | InstanceStateName::Pending))),
         tags: None,
     }
+}
+
+/// The interface that a server was launched with.
+fn first_interface(instance: &ApiInstance) -> Option<&InstanceNetworkInterface> {
+    instance.network_interfaces().iter().min_by_key(|n| n.attachment().and_then(|a| a.device_index()))
+}
+
+/// The first interface of a server that has several: the API then changes no attribute of them through the server.
+fn several_interfaces(instance: &ApiInstance) -> Option<&InstanceNetworkInterface> {
+    first_interface(instance).filter(|_| instance.network_interfaces().len() > 1)
+}
+
+/// Whether a server got a public address at its launch, as far as that shows: a stopped one has none for the time being, and
+/// an elastic one hides whether there was one before.
+fn observed_public_address(instance: &ApiInstance) -> Option<bool> {
+    let owner = first_interface(instance).and_then(|n| n.association()?.ip_owner_id());
+    let shows = state(instance) == Some(&InstanceStateName::Running) && owner.is_none_or(|owner| owner == AMAZON);
+    shows.then(|| instance.public_ip_address().is_some())
 }
 
 fn observed_metadata(options: &InstanceMetadataOptionsResponse) -> MetadataOptions {
@@ -289,7 +316,7 @@ pub(super) async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<Stri
         .metadata_options(metadata(&spec.metadata))
         .monitoring(RunInstancesMonitoringEnabled::builder().enabled(spec.monitoring).build())
         .set_disable_api_termination(spec.termination_protection)
-        .set_disable_api_stop(spec.stop_protection)
+        .set_disable_api_stop(spec.stop_protection.filter(|_| spec.running != Some(false)))
         .set_instance_initiated_shutdown_behavior(spec.shutdown.map(|s| ShutdownBehavior::from(s.api())))
         .set_ebs_optimized(spec.ebs_optimized)
         .set_credit_specification(
@@ -308,6 +335,9 @@ pub(super) async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<Stri
     }
     if spec.running == Some(false) {
         stop(cx, &id, want.watch).await?;
+        if let Some(on) = spec.stop_protection {
+            protect_from_stop(cx, &id, on).await?;
+        }
     }
     Ok(id)
 }
@@ -379,43 +409,76 @@ fn disks(want: &Create<'_, Spec>, root: &str, root_size: Option<i32>) -> Result<
 
 /// Changes what can change in place; what needs a stopped server is done between one stop and one start.
 pub(super) async fn update(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError> {
+    let spec = update.want.spec;
+    // A protection against stopping would stand in the way of a change: it is lifted first, and set last.
+    if spec.stop_protection == Some(false) && update.changed("stop_protection") {
+        protect_from_stop(cx, update.id, false).await?;
+    }
     update_attributes(cx, update).await?;
     update_services(cx, update).await?;
     if update.changed("root_disk") {
         update_root(cx, update).await?;
     }
-    let spec = update.want.spec;
-    let (id, watch) = (update.id, update.want.watch);
-    let resize = update.changed("instance_type") || update.changed("ebs_optimized");
-    let running = update.before.running.unwrap_or(true);
-    let run = spec.running.unwrap_or(running);
-    if running && (resize || !run) {
-        stop(cx, id, watch).await?;
-    }
-    if update.changed("instance_type") {
-        let value = AttributeValue::builder().value(&spec.instance_type).build();
-        let request = cx.ec2().modify_instance_attribute().instance_id(id).instance_type(value);
-        cx.call("ec2:ModifyInstanceAttribute", request.send()).await?;
-    }
-    if let Some(on) = spec.ebs_optimized.filter(|_| update.changed("ebs_optimized")) {
-        let request = cx.ec2().modify_instance_attribute().instance_id(id).ebs_optimized(boolean(on));
-        cx.call("ec2:ModifyInstanceAttribute", request.send()).await?;
-    }
-    if run && (resize || !running) {
-        cx.call("ec2:StartInstances", cx.ec2().start_instances().instance_ids(id).send()).await?;
-        reach(cx, id, &InstanceStateName::Running, watch).await?;
+    update_stopped(cx, update).await?;
+    if spec.stop_protection == Some(true) && update.changed("stop_protection") {
+        protect_from_stop(cx, update.id, true).await?;
     }
     Ok(())
 }
 
-/// The API takes one attribute a call. A protection against stopping goes first, since a change may have to stop.
+/// What changes while the server is stopped, and whether it runs. A mark is set before the first stop and taken away after the
+/// last start, so that the next run sees what this one left half done.
+async fn update_stopped(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError> {
+    let spec = update.want.spec;
+    let (id, watch) = (update.id, update.want.watch);
+    let left = update.before.instance_type.is_empty();
+    let resize = update.changed("instance_type") && (!left || has_other_type(cx, id, &spec.instance_type).await?);
+    let ebs_optimized = spec.ebs_optimized.filter(|_| update.changed("ebs_optimized"));
+    let change = resize || ebs_optimized.is_some();
+    let running = update.before.running.unwrap_or(true);
+    let run = spec.running.unwrap_or(running || left);
+    let restart = running && run && change;
+    if restart {
+        let tag = Tag::builder().key(RESTART).value("true").build();
+        cx.call("ec2:CreateTags", cx.ec2().create_tags().resources(id).tags(tag).send()).await?;
+    }
+    if running && (change || !run) {
+        stop(cx, id, watch).await?;
+    } else if !running && (change || run) {
+        // It may be on its way to it.
+        reach(cx, id, &InstanceStateName::Stopped, watch).await?;
+    }
+    if resize {
+        let value = AttributeValue::builder().value(&spec.instance_type).build();
+        let request = cx.ec2().modify_instance_attribute().instance_id(id).instance_type(value);
+        cx.call("ec2:ModifyInstanceAttribute", request.send()).await?;
+    }
+    if let Some(on) = ebs_optimized {
+        let request = cx.ec2().modify_instance_attribute().instance_id(id).ebs_optimized(boolean(on));
+        cx.call("ec2:ModifyInstanceAttribute", request.send()).await?;
+    }
+    if run && (change || !running) {
+        cx.call("ec2:StartInstances", cx.ec2().start_instances().instance_ids(id).send()).await?;
+        reach(cx, id, &InstanceStateName::Running, watch).await?;
+    }
+    if left || restart {
+        let tag = Tag::builder().key(RESTART).build();
+        cx.call("ec2:DeleteTags", cx.ec2().delete_tags().resources(id).tags(tag).send()).await?;
+    }
+    Ok(())
+}
+
+/// Whether a server has another type than this one: one that a run left half changed may have it already.
+async fn has_other_type(cx: &Context, id: &str, wanted: &str) -> Result<bool, ApiError> {
+    let there = existing(cx, id).await?;
+    Ok(there.instance_type().map(InstanceType::as_str) != Some(wanted))
+}
+
+/// The API takes one attribute a call.
 async fn update_attributes(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError> {
     let operation = "ec2:ModifyInstanceAttribute";
     let spec = update.want.spec;
     let modify = || cx.ec2().modify_instance_attribute().instance_id(update.id);
-    if let Some(on) = spec.stop_protection.filter(|_| update.changed("stop_protection")) {
-        cx.call(operation, modify().disable_api_stop(boolean(on)).send()).await?;
-    }
     if let Some(on) = spec.termination_protection.filter(|_| update.changed("termination_protection")) {
         cx.call(operation, modify().disable_api_termination(boolean(on)).send()).await?;
     }
@@ -423,14 +486,44 @@ async fn update_attributes(cx: &Context, update: &Update<'_, Spec>) -> Result<()
         let value = AttributeValue::builder().value(shutdown.api()).build();
         cx.call(operation, modify().instance_initiated_shutdown_behavior(value).send()).await?;
     }
-    if let Some(on) = spec.source_dest_check.filter(|_| update.changed("source_dest_check")) {
-        modify_check(cx, update.id, on).await?;
+    update_interface(cx, update).await
+}
+
+/// What belongs to the first interface.
+async fn update_interface(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError> {
+    let spec = update.want.spec;
+    let check = spec.source_dest_check.filter(|_| update.changed("source_dest_check"));
+    let groups = spec.security_groups.as_ref().filter(|_| update.changed("security_groups"));
+    if check.is_none() && groups.is_none() {
+        return Ok(());
     }
-    if let Some(groups) = spec.security_groups.as_ref().filter(|_| update.changed("security_groups")) {
-        let groups = update.want.ids(groups)?;
+    let groups = groups.map(|g| update.want.ids(g)).transpose()?;
+    let instance = existing(cx, update.id).await?;
+    let Some(interface) = several_interfaces(&instance).and_then(|n| n.network_interface_id()) else {
+        if let Some(on) = check {
+            modify_check(cx, update.id, on).await?;
+        }
+        if let Some(groups) = groups {
+            let request = cx.ec2().modify_instance_attribute().instance_id(update.id).set_groups(Some(groups));
+            cx.call("ec2:ModifyInstanceAttribute", request.send()).await?;
+        }
+        return Ok(());
+    };
+    // One attribute a call here, too.
+    let operation = "ec2:ModifyNetworkInterfaceAttribute";
+    let modify = || cx.ec2().modify_network_interface_attribute().network_interface_id(interface);
+    if let Some(on) = check {
+        cx.call(operation, modify().source_dest_check(boolean(on)).send()).await?;
+    }
+    if let Some(groups) = groups {
         cx.call(operation, modify().set_groups(Some(groups)).send()).await?;
     }
     Ok(())
+}
+
+async fn protect_from_stop(cx: &Context, id: &str, on: bool) -> Result<(), ApiError> {
+    let request = cx.ec2().modify_instance_attribute().instance_id(id).disable_api_stop(boolean(on));
+    cx.call("ec2:ModifyInstanceAttribute", request.send()).await.map(|_| ())
 }
 
 async fn modify_check(cx: &Context, id: &str, on: bool) -> Result<(), ApiError> {
@@ -509,9 +602,7 @@ async fn associate(cx: &Context, id: &str, profile: String) -> Result<(), ApiErr
 async fn update_root(cx: &Context, update: &Update<'_, Spec>) -> Result<(), ApiError> {
     let want = &update.want.spec.root_disk;
     let have = &update.before.root_disk;
-    let instance = describe(cx, update.id).await?.ok_or_else(|| {
-        ApiError::new("ec2:DescribeInstances", ErrorClass::NotFound, format!("{} is not there", update.id))
-    })?;
+    let instance = existing(cx, update.id).await?;
     let device = instance.root_device_name().unwrap_or_default();
     if want.delete_on_termination != have.delete_on_termination {
         let ebs = EbsInstanceBlockDeviceSpecification::builder().delete_on_termination(want.delete_on_termination);
@@ -568,6 +659,12 @@ async fn describe(cx: &Context, id: &str) -> Result<Option<ApiInstance>, ApiErro
     let request = cx.ec2().describe_instances().set_filters(Some(filters(&Selection::Ids(&ids), "instance-id")));
     let answer = cx.call("ec2:DescribeInstances", request.send()).await?;
     Ok(answer.reservations.unwrap_or_default().into_iter().flat_map(|r| r.instances.unwrap_or_default()).next())
+}
+
+/// One server that must be there.
+async fn existing(cx: &Context, id: &str) -> Result<ApiInstance, ApiError> {
+    let missing = || ApiError::new("ec2:DescribeInstances", ErrorClass::NotFound, format!("{id} is not there"));
+    describe(cx, id).await?.ok_or_else(missing)
 }
 
 async fn stop(cx: &Context, id: &str, watch: &dyn Watch) -> Result<(), ApiError> {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::vpc::Vpc;
-use super::{attributes, filters, from_tags, retag, tag_specification};
+use super::{arn, attributes, filters, from_tags, retag, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Replacement, Scope};
 use crate::model::observed::{Object, Status};
@@ -138,7 +138,7 @@ impl AwsKind for InternetGateway {
 fn found(cx: &Context, gateway: &ApiGateway) -> Found<Spec> {
     let id = gateway.internet_gateway_id().unwrap_or_default().to_owned();
     let account = gateway.owner_id().unwrap_or_default();
-    let arn = format!("arn:aws:ec2:{}:{account}:internet-gateway/{id}", cx.region);
+    let arn = arn(&cx.region, account, "internet-gateway", &id);
     let vpc = gateway.attachments().first().and_then(|a| a.vpc_id()).map(Ref::id);
     Found {
         identifiers: vec![arn.clone()],

@@ -1,6 +1,6 @@
 //! `launch_template`: what servers of a group are launched with, in numbered versions.
 //!
-//! Nothing forces replacement: every change makes a new version, written whole (never from a source version, which would
+//! Nothing but the name forces replacement: every other change makes a new version, written whole (never from a source version, which would
 //! keep what was removed), and then makes it the default one. The template *is* its default version: that is what is
 //! compared, so a default that was moved by hand is drift, and an update that was cut off between the two calls is done
 //! again by the next plan, which leaves an unused version behind and no wrong one in use.
@@ -52,6 +52,11 @@ pub struct LaunchTemplate;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
+    /// Its name; derived from the address if left out. An object that replaces another one can't have the same name
+    /// unless `lifecycle.replacement` is `delete_first`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 3, max = 128), regex(pattern = r"^[A-Za-z0-9()./_-]+$"), extend("x-change" = "replace"))]
+    pub name: Option<String>,
     /// Machine image.
     #[schemars(extend("x-fingerprint" = true))]
     pub image: Image,
@@ -428,7 +433,7 @@ impl AwsKind for LaunchTemplate {
         let request = cx
             .ec2()
             .create_launch_template()
-            .launch_template_name(want.name)
+            .launch_template_name(want.spec.name.as_deref().unwrap_or(want.name))
             .client_token(want.token)
             .set_version_description(want.spec.description.clone())
             .launch_template_data(to_api(want, &want.spec.image)?)
@@ -537,7 +542,7 @@ fn found(template: &ApiTemplate, version: &LaunchTemplateVersion) -> Result<Foun
             ("default_version", text(template.default_version_number())),
             ("latest_version", text(template.latest_version_number())),
         ]),
-        spec: from_api(version),
+        spec: Spec { name: Some(name.clone()), ..from_api(version) },
         identifiers: vec![name],
         tags: from_tags(template.tags()),
         status: Status::Ready,

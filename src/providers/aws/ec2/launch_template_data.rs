@@ -190,6 +190,8 @@ pub(super) fn from_api(version: &LaunchTemplateVersion) -> Spec {
     let placement = data.placement();
     let (root_disk, disks) = observed_disks(data.block_device_mappings());
     Spec {
+        // It is the template's, not the version's.
+        name: None,
         image: Image::Id(data.image_id().unwrap_or_default().to_owned()),
         instance_type: data.instance_type().map(|t| t.as_str().to_owned()),
         key_name: data.key_name().map(str::to_owned),

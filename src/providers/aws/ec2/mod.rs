@@ -30,6 +30,7 @@ use serde_json::{Map, Value};
 
 use super::client::Context;
 use super::kind::{Selection, Tags};
+use super::s3::partition;
 use crate::model::cloud::ApiError;
 use crate::model::observed::Object;
 
@@ -81,7 +82,26 @@ pub(super) async fn retag(cx: &Context, object: &Object, set: &Tags, remove: &[S
     Ok(())
 }
 
+/// The ARN of an object, which this API mostly does not tell: `resource` is the word before its id (`route-table`).
+fn arn(region: &str, account: &str, resource: &str, id: &str) -> String {
+    format!("arn:{}:ec2:{region}:{account}:{resource}/{id}", partition(region))
+}
+
 /// A map of attributes.
 pub(in crate::providers::aws) fn attributes<const N: usize>(pairs: [(&str, Value); N]) -> Map<String, Value> {
     pairs.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.to_owned(), v)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arns_are_of_the_partition_of_their_region() {
+        for (region, partition) in
+            [("ap-northeast-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")]
+        {
+            assert_eq!(arn(region, "1", "vpc", "vpc-1"), format!("arn:{partition}:ec2:{region}:1:vpc/vpc-1"));
+        }
+    }
 }

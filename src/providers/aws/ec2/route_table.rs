@@ -6,7 +6,7 @@
 //! gateway belongs to one table: an association moves it from another one, without a gap.
 //! API: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateRouteTable.html>
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{Filter, ResourceType, RouteTable as ApiTable, RouteTableAssociation};
@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::internet_gateway::InternetGateway;
-use super::route_table_routes::{Route, check, from_api, is_declared, settle};
+use super::route_table_routes::{Route, balancer_endpoints, check, from_api, is_declared, settle};
 use super::subnet::Subnet;
 use super::vpc::Vpc;
-use super::{attributes, filters, from_tags, retag, tag_specification};
+use super::{arn, attributes, filters, from_tags, retag, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
@@ -74,7 +74,7 @@ impl Kind for RouteTable {
             serves: true,
             attributes: const { &[Attribute::stable("id", "Id, rtb-…"), Attribute::stable("arn", "ARN")] },
             permissions: Permissions {
-                read: &["ec2:DescribeRouteTables"],
+                read: &["ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints"],
                 create: &[
                     "ec2:CreateRouteTable",
                     "ec2:CreateTags",
@@ -121,6 +121,7 @@ impl Checked for RouteTable {
         Needs {
             resource: "route-table/*",
             only_for: &[
+                ("ec2:DescribeVpcEndpoints", &["routes"]),
                 ("ec2:CreateRoute", &["routes"]),
                 ("ec2:ReplaceRoute", &["routes"]),
                 ("ec2:DeleteRoute", &["routes"]),
@@ -151,7 +152,9 @@ impl AwsKind for RouteTable {
         let filters = filters(&read.selection, "route-table-id");
         let request = cx.ec2().describe_route_tables().set_filters(Some(filters)).max_results(100);
         let pages = cx.pages("ec2:DescribeRouteTables", request.into_paginator().send()).await?;
-        pages.iter().flat_map(|p| p.route_tables()).map(|t| found(cx, t)).collect()
+        let tables: Vec<ApiTable> = pages.into_iter().flat_map(|p| p.route_tables.unwrap_or_default()).collect();
+        let balancers = balancer_endpoints(cx, &tables).await?;
+        tables.iter().map(|t| found(cx, t, &balancers)).collect()
     }
 
     async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
@@ -210,10 +213,11 @@ async fn live(cx: &Context, id: &str) -> Result<Option<ApiTable>, ApiError> {
     Ok(answer.route_tables().first().cloned())
 }
 
-fn found(cx: &Context, table: &ApiTable) -> Result<Found<Spec>, ApiError> {
+fn found(cx: &Context, table: &ApiTable, balancers: &BTreeSet<String>) -> Result<Found<Spec>, ApiError> {
     let id = table.route_table_id().unwrap_or_default().to_owned();
-    let arn = format!("arn:aws:ec2:{}:{}:route-table/{id}", cx.region, table.owner_id().unwrap_or_default());
-    let routes = table.routes().iter().filter(|r| is_declared(r)).map(from_api).collect::<Result<Vec<_>, _>>()?;
+    let arn = arn(&cx.region, table.owner_id().unwrap_or_default(), "route-table", &id);
+    let routes = table.routes().iter().filter(|r| is_declared(r, balancers)).map(from_api);
+    let routes = routes.collect::<Result<Vec<_>, _>>()?;
     let subnets = table.associations().iter().filter_map(|a| a.subnet_id()).map(Ref::id).collect();
     let edges = table.associations().iter().filter_map(|a| a.gateway_id()).map(Ref::id).collect();
     let gateways = table.propagating_vgws().iter().filter_map(|g| g.gateway_id()).map(str::to_owned).collect();

@@ -1,6 +1,8 @@
 //! Routes of a route table: their one form, the API's forms, and the way from the routes there are to those wanted.
 
-use aws_sdk_ec2::types::{Route as ApiRoute, RouteOrigin, RouteTable as ApiTable};
+use std::collections::BTreeSet;
+
+use aws_sdk_ec2::types::{Filter, Route as ApiRoute, RouteOrigin, RouteTable as ApiTable, VpcEndpointType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -141,11 +143,31 @@ pub(super) fn check(routes: &[Route], problems: &mut Problems) {
 }
 
 /// Whether a route is the user's, and not one that the API makes. The local route of a range is the API's for as long as
-/// it leads to the network itself.
-pub(super) fn is_declared(route: &ApiRoute) -> bool {
-    let endpoint =
-        route.gateway_id().is_some_and(|g| g.starts_with("vpce-")) && route.destination_prefix_list_id().is_some();
-    route.origin() != Some(&RouteOrigin::EnableVgwRoutePropagation) && route.gateway_id() != Some("local") && !endpoint
+/// it leads to the network itself. A prefix list leads to a gateway endpoint by the API's own doing, and to an endpoint of a
+/// gateway load balancer (`balancers`) by the user's.
+pub(super) fn is_declared(route: &ApiRoute, balancers: &BTreeSet<String>) -> bool {
+    let made = endpoint_by_prefix_list(route).is_some_and(|endpoint| !balancers.contains(endpoint));
+    route.origin() != Some(&RouteOrigin::EnableVgwRoutePropagation) && route.gateway_id() != Some("local") && !made
+}
+
+/// The endpoint that a prefix list leads to.
+fn endpoint_by_prefix_list(route: &ApiRoute) -> Option<&str> {
+    route.destination_prefix_list_id()?;
+    route.gateway_id().filter(|g| g.starts_with("vpce-"))
+}
+
+/// Endpoints of gateway load balancers: a route by a prefix list does not tell which sort its endpoint is of. Only asked for
+/// where there are such routes.
+pub(super) async fn balancer_endpoints(cx: &Context, tables: &[ApiTable]) -> Result<BTreeSet<String>, ApiError> {
+    if !tables.iter().flat_map(|t| t.routes()).any(|r| endpoint_by_prefix_list(r).is_some()) {
+        return Ok(BTreeSet::new());
+    }
+    let sort = VpcEndpointType::GatewayLoadBalancer.as_str();
+    let filter = Filter::builder().name("vpc-endpoint-type").values(sort).build();
+    let request = cx.ec2().describe_vpc_endpoints().filters(filter);
+    let pages = cx.pages("ec2:DescribeVpcEndpoints", request.into_paginator().send()).await?;
+    let endpoints = pages.into_iter().flat_map(|p| p.vpc_endpoints.unwrap_or_default());
+    Ok(endpoints.filter_map(|e| e.vpc_endpoint_id).collect())
 }
 
 /// A route in the one form, with ids.
@@ -197,7 +219,8 @@ pub(super) async fn settle(cx: &Context, table: &ApiTable, want: &Create<'_, Spe
             Some(_) => {}
         }
     }
-    for (api, old) in all.iter().filter(|(api, _)| is_declared(api)) {
+    let balancers = balancer_endpoints(cx, std::slice::from_ref(table)).await?;
+    for (api, old) in all.iter().filter(|(api, _)| is_declared(api, &balancers)) {
         if !wanted.iter().any(|w| w.destination() == old.destination()) {
             remove(cx, id, api, old).await?;
         }
@@ -349,6 +372,31 @@ mod tests {
             assert!(sent.contains(asked), "{field}: {sent}");
             assert_eq!(object.spec["routes"], wanted["routes"], "{field}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_prefix_list_leads_to_a_load_balancers_endpoint_by_declaration_and_to_a_gateway_endpoint_by_the_apis_doing()
+     {
+        let route = |list: &str, endpoint: &str| {
+            format!(
+                "<item><destinationPrefixListId>{list}</destinationPrefixListId><gatewayId>{endpoint}</gatewayId>\
+                 <origin>CreateRoute</origin></item>"
+            )
+        };
+        let both = route("pl-s3", "vpce-s3") + &route("pl-1", "vpce-1");
+        let balancer = "<vpcEndpointSet><item><vpcEndpointId>vpce-1</vpcEndpointId></item></vpcEndpointSet>";
+        let script = Script::default()
+            .ec2("DescribeRouteTables", &table(&both))
+            .ec2("DescribeVpcEndpoints", balancer)
+            .ec2("DeleteRoute", "");
+        let declared = with(json!([{"prefix_list": "pl-1", "balancer_endpoint": {"id": "vpce-1"}}]));
+        let read = script.read::<RouteTable>().await.unwrap().remove(0);
+        assert_eq!(read.spec["routes"], declared["routes"]);
+        let asked = script.asked("DescribeVpcEndpoints").join("");
+        assert!(asked.contains("GatewayLoadBalancer"), "{asked}");
+        script.update::<RouteTable>("rtb-1", declared, with(json!([]))).await.unwrap();
+        let gone = script.asked("DeleteRoute");
+        assert!(gone.len() == 1 && gone[0].contains("pl-1"), "{gone:?}");
     }
 
     #[tokio::test]

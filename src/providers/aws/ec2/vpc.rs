@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::vpc_parts::{self as parts, Around};
-use super::{boolean, filters, from_tags, retag, tag_specification};
+use super::{arn, boolean, filters, from_tags, retag, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
@@ -420,7 +420,7 @@ async fn found(cx: &Context, read: &Read<'_>, vpc: &ApiVpc, around: &Around) -> 
     let group = around.group.get(&id);
     let block = parts::ipv6(vpc);
     let account = vpc.owner_id().unwrap_or_default();
-    let arn = format!("arn:aws:ec2:{}:{account}:vpc/{id}", cx.region);
+    let arn = arn(&cx.region, account, "vpc", &id);
     Ok(Found {
         identifiers: vec![arn.clone()],
         attributes: super::attributes([

@@ -21,7 +21,7 @@ use super::route_table::RouteTable;
 use super::security_group::SecurityGroup;
 use super::subnet::Subnet;
 use super::vpc::Vpc;
-use super::{attributes, filters, from_tags, retag, tag_specification};
+use super::{arn, attributes, filters, from_tags, retag, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass, Watch};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
@@ -237,9 +237,9 @@ impl Kind for VpcEndpoint {
     }
 }
 
-/// The whole name of a service.
+/// The whole name of a service. In China some of the provider's own begin with `cn.com.`, and are given whole.
 fn whole(region: &str, service: &str) -> String {
-    if service.contains('.') && (service.starts_with("com.") || service.starts_with("aws.")) {
+    if ["com.", "aws.", "cn.com."].iter().any(|prefix| service.starts_with(prefix)) {
         service.to_owned()
     } else {
         format!("com.amazonaws.{region}.{service}")
@@ -498,7 +498,7 @@ fn found(cx: &Context, endpoint: &ApiEndpoint, lists: &BTreeMap<String, String>)
     let policy = endpoint.policy_document().filter(|p| !p.is_empty()).map(PolicyDocument::from_json).transpose();
     let groups = endpoint.groups().iter().filter_map(|g| g.group_id()).map(Ref::id).collect();
     let account = endpoint.owner_id().unwrap_or_default();
-    let arn = format!("arn:aws:ec2:{}:{account}:vpc-endpoint/{id}", cx.region);
+    let arn = arn(&cx.region, account, "vpc-endpoint", &id);
     let entry = endpoint.dns_entries().first();
     let waits = state(endpoint) == Some(State::PendingAcceptance);
     let options = endpoint.dns_options();

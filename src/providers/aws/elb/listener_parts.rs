@@ -150,7 +150,7 @@ pub(super) fn is_secure(protocol: Option<ListenerProtocol>) -> bool {
 
 /// Rules over several fields.
 pub(super) fn validate(spec: &Spec, problems: &mut Problems) {
-    use ListenerProtocol::{Http, Https, Tls};
+    use ListenerProtocol::{Http, Https, Tcp, Tls};
     if spec.port.is_some() != spec.protocol.is_some() {
         let field = if spec.port.is_some() { "protocol" } else { "port" };
         let message = "a listener has both `port` and `protocol`";
@@ -158,13 +158,15 @@ pub(super) fn validate(spec: &Spec, problems: &mut Problems) {
     }
     check_certificates(spec, problems);
     let http = matches!(spec.protocol, Some(Http | Https));
+    let forgets = matches!(spec.protocol, None | Some(Tcp));
     let of = [
         ("alpn", spec.alpn.is_some(), spec.protocol == Some(Tls), "TLS"),
         ("mutual_tls", spec.mutual_tls.is_some(), spec.protocol == Some(Https), "HTTPS"),
         ("rules", spec.rules.as_ref().is_some_and(|r| !r.is_empty()), http, "HTTP and HTTPS"),
         ("response_headers", spec.response_headers.is_some(), http, "HTTP and HTTPS"),
         ("request_headers", spec.request_headers.is_some(), spec.protocol == Some(Https), "HTTPS"),
-        ("idle_timeout", spec.idle_timeout.is_some(), !http, "network and gateway load balancers"),
+        // That of TLS and UDP can't be changed.
+        ("idle_timeout", spec.idle_timeout.is_some(), forgets, "TCP and of gateway load balancers"),
         ("reset_when_idle", spec.reset_when_idle.is_some(), spec.protocol.is_none(), "gateway load balancers"),
     ];
     for (field, _, _, of) in of.iter().filter(|(_, given, fits, _)| *given && !fits) {

@@ -8,6 +8,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::target_group::{
     Family, HealthCheck, HealthCheckProtocol, Protocol, ProtocolVersion, Spec, Target, TargetGroup, TargetType,
@@ -16,7 +17,7 @@ use super::target_group_parts::{FIELDS, TABLE};
 use super::{
     AT_ONCE, TAGS_AT_ONCE, attributes, check_owner, from_seconds, full_name, may_be_ours, seconds, tags_of, to_tags,
 };
-use crate::model::cloud::{ApiError, ErrorClass};
+use crate::model::cloud::{ApiError, ErrorClass, Watch};
 use crate::model::observed::Status;
 use crate::model::types::Ref;
 use crate::providers::aws::client::{Context, Look};
@@ -26,6 +27,8 @@ use crate::providers::aws::tagging;
 
 /// Longest time until a listener that was deleted just now lets go of its groups.
 const FREE_WITHIN: Duration = Duration::from_secs(120);
+/// Longest time until an application load balancer, which may be made in the same run, has the listener that a group needs.
+const LISTENER_WITHIN: Duration = Duration::from_secs(300);
 const DESCRIBE: &str = "elasticloadbalancing:DescribeTargetGroups";
 
 /// All groups of the region.
@@ -242,7 +245,7 @@ pub(super) async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<Stri
     check_owner(cx, want.watch, want.tags, &arn).await?;
     set_attributes(cx, &arn, pairs(want, &|_| true)?).await?;
     if let Some(list) = spec.targets.as_ref().filter(|t| !t.is_empty()) {
-        register(cx, &arn, descriptions(want, list)?).await?;
+        register(cx, want.watch, &arn, descriptions(want, list)?).await?;
     }
     Ok(arn)
 }
@@ -271,7 +274,7 @@ pub(super) async fn update(cx: &Context, update: &Update<'_, Spec>) -> Result<()
     if let Some(list) = spec.targets.as_ref().filter(|_| update.changed("targets")) {
         let (add, remove) = difference(descriptions(want, list)?, targets(cx, update.id).await?);
         if !add.is_empty() {
-            register(cx, update.id, add).await?;
+            register(cx, want.watch, update.id, add).await?;
         }
         if !remove.is_empty() {
             let request = cx.clients.elb.deregister_targets().target_group_arn(update.id).set_targets(Some(remove));
@@ -302,9 +305,24 @@ async fn set_attributes(cx: &Context, arn: &str, pairs: Vec<(&'static str, Strin
     cx.call("elasticloadbalancing:ModifyTargetGroupAttributes", request.send()).await.map(drop)
 }
 
-async fn register(cx: &Context, arn: &str, targets: Vec<TargetDescription>) -> Result<(), ApiError> {
-    let request = cx.clients.elb.register_targets().target_group_arn(arn).set_targets(Some(targets));
-    cx.call("elasticloadbalancing:RegisterTargets", request.send()).await.map(drop)
+/// Registers targets. An application load balancer is taken once it has a listener at the port.
+async fn register(cx: &Context, watch: &dyn Watch, arn: &str, targets: Vec<TargetDescription>) -> Result<(), ApiError> {
+    let begun = Instant::now();
+    cx.wait(watch, &format!("the target of {arn} to have a listener"), LISTENER_WITHIN * 2, || async {
+        let request = cx.clients.elb.register_targets().target_group_arn(arn).set_targets(Some(targets.clone()));
+        match cx.call("elasticloadbalancing:RegisterTargets", request.send()).await {
+            Ok(_) => Ok(Look::Done(())),
+            // In the end it is the API that says why.
+            Err(e) if has_no_listener(&e) && begun.elapsed() < LISTENER_WITHIN => Ok(Look::Not(e.message)),
+            Err(e) => Err(e),
+        }
+    })
+    .await
+}
+
+/// Whether a load balancer can't be a target as long as it has no listener; the API has no code of its own for it.
+fn has_no_listener(error: &ApiError) -> bool {
+    error.class == ErrorClass::Invalid && error.message.contains("must have at least one listener that matches")
 }
 
 /// Targets in the API's form.

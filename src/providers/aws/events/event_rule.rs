@@ -11,6 +11,7 @@
 //! API: <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html>
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_eventbridge::types::{Rule, RuleState, Tag, Target as ApiTarget};
@@ -18,6 +19,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::event_targets::Target;
 use crate::model::cloud::{ApiError, ErrorClass};
@@ -28,7 +30,7 @@ use crate::model::preflight::View;
 use crate::model::types::Ref;
 use crate::model::value::is_unknown_text;
 use crate::providers::aws::arns;
-use crate::providers::aws::client::Context;
+use crate::providers::aws::client::{Context, Look};
 use crate::providers::aws::ec2::attributes;
 use crate::providers::aws::iam::role::Role;
 use crate::providers::aws::json::Json;
@@ -43,6 +45,8 @@ const DEFAULT: &str = "default";
 const TARGETS: usize = 5;
 /// Rules that are read at once.
 const AT_ONCE: usize = 8;
+/// Longest time until a rule is seen without the targets that were removed; they take seconds.
+const FREE_WITHIN: Duration = Duration::from_secs(60);
 
 /// The kind `event_rule`.
 pub struct EventRule;
@@ -267,8 +271,17 @@ impl AwsKind for EventRule {
         let (bus, name) = split(delete.id);
         let there = targets_of(cx, bus, name).await?.unwrap_or_default();
         remove_targets(cx, (bus, name), there.into_iter().map(|t| t.id).collect()).await?;
-        let request = cx.clients.events.delete_rule().event_bus_name(bus).name(name);
-        cx.call("events:DeleteRule", request.send()).await.map(drop)
+        let begun = Instant::now();
+        cx.wait(delete.watch, &format!("{} to be without targets", delete.id), FREE_WITHIN * 2, || async {
+            let request = cx.clients.events.delete_rule().event_bus_name(bus).name(name);
+            match cx.call("events:DeleteRule", request.send()).await {
+                Ok(_) => Ok(Look::Done(())),
+                // In the end it is the API that says why.
+                Err(e) if has_targets(&e) && begun.elapsed() < FREE_WITHIN => Ok(Look::Not(e.message)),
+                Err(e) => Err(e),
+            }
+        })
+        .await
     }
 
     async fn retag(cx: &Context, object: &Object, set: &Tags, remove: &[String]) -> Result<(), ApiError> {
@@ -283,6 +296,11 @@ impl AwsKind for EventRule {
         }
         Ok(())
     }
+}
+
+/// Whether a rule can't go since its targets, which were removed just now, are still seen.
+fn has_targets(error: &ApiError) -> bool {
+    error.code.as_deref() == Some("ValidationException") && error.message.contains("since it has targets")
 }
 
 /// Bus and name of a rule, by its ARN (`…:rule/NAME` on the default bus, `…:rule/BUS/NAME`) or its name. Names of buses

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::statements::Of;
-use super::{attached, inline, name_of, summary};
+use super::{attached, delete_cleared, inline, name_of, summary};
 use crate::model::Address;
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Replacement, Scope};
@@ -211,7 +211,10 @@ impl AwsKind for Group {
             cx.call("iam:RemoveUserFromGroup", request.send()).await?;
         }
         Of::Group(name).clear(cx).await?;
-        cx.call("iam:DeleteGroup", iam.delete_group().group_name(name).send()).await.map(drop)
+        delete_cleared(cx, delete.watch, name, || {
+            cx.call("iam:DeleteGroup", iam.delete_group().group_name(name).send())
+        })
+        .await
     }
 
     async fn retag(cx: &Context, object: &Object, set: &Tags, remove: &[String]) -> Result<(), ApiError> {

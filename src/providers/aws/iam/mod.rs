@@ -6,14 +6,47 @@ pub mod role;
 mod statements;
 pub mod user;
 
+use std::future::Future;
+use std::time::Duration;
+
 use aws_sdk_iam::types::{AttachedPolicy, PolicyDetail, SummaryKeyType, Tag};
 use percent_encoding::percent_decode_str;
+use tokio::time::Instant;
 
-use crate::model::cloud::{ApiError, ErrorClass};
+use crate::model::cloud::{ApiError, ErrorClass, Watch};
 use crate::model::types::PolicyDocument;
-use crate::providers::aws::client::Context;
+use crate::providers::aws::client::{Context, Look};
 use crate::providers::aws::kind::Tags;
 use crate::providers::aws::preflight::kind::{Quota, Tally};
+
+/// Longest time until something is seen without what was taken from it; it takes seconds.
+const FREE_WITHIN: Duration = Duration::from_secs(60);
+
+/// Deletes what was cleared just now, which may not be seen at once. In the end it is the API that says what is in the way.
+async fn delete_cleared<T, F>(
+    cx: &Context,
+    watch: &dyn Watch,
+    name: &str,
+    mut call: impl FnMut() -> F,
+) -> Result<(), ApiError>
+where
+    F: Future<Output = Result<T, ApiError>>,
+{
+    let begun = Instant::now();
+    cx.wait(watch, &format!("{name} to be used by nothing"), FREE_WITHIN * 2, || {
+        let call = call();
+        async move {
+            match call.await {
+                Ok(_) => Ok(Look::Done(())),
+                Err(e) if e.code.as_deref() == Some("DeleteConflict") && begun.elapsed() < FREE_WITHIN => {
+                    Ok(Look::Not(e.message))
+                }
+                Err(e) => Err(e),
+            }
+        }
+    })
+    .await
+}
 
 /// A policy as this API gives it: JSON, percent-encoded.
 fn document(text: &str) -> Result<PolicyDocument, ApiError> {

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{check_path, document, from_tags, name_of, summary, to_tags};
+use super::{check_path, delete_cleared, document, from_tags, name_of, summary, to_tags};
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
@@ -61,7 +61,8 @@ pub struct Spec {
 
 impl Kind for Policy {
     const NAME: &'static str = "policy";
-    const PROVIDED: &'static [&'static str] = &["arn:aws:iam::aws:policy/"];
+    const PROVIDED: &'static [&'static str] =
+        &["arn:aws:iam::aws:policy/", "arn:aws-cn:iam::aws:policy/", "arn:aws-us-gov:iam::aws:policy/"];
     type Spec = Spec;
 
     fn facts() -> Facts {
@@ -230,7 +231,9 @@ impl AwsKind for Policy {
         for version in versions(cx, delete.id).await?.iter().filter(|v| !v.is_default_version()) {
             delete_version(cx, delete.id, version).await?;
         }
-        cx.call("iam:DeletePolicy", cx.clients.iam.delete_policy().policy_arn(delete.id).send()).await.map(drop)
+        // Whom it was taken from just now may be seen with it for a while.
+        let request = || cx.clients.iam.delete_policy().policy_arn(delete.id);
+        delete_cleared(cx, delete.watch, delete.id, || cx.call("iam:DeletePolicy", request().send())).await
     }
 
     async fn retag(cx: &Context, object: &Object, set: &Tags, remove: &[String]) -> Result<(), ApiError> {

@@ -17,13 +17,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use aws_sdk_iam::types::{EntityType, RoleDetail, SummaryKeyType};
+use aws_sdk_iam::types::{EntityType, InstanceProfile, RoleDetail, SummaryKeyType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::statements::Of;
-use super::{attached, check_path, document, from_tags, inline, name_of, summary, to_tags};
+use super::{attached, check_path, delete_cleared, document, from_tags, inline, name_of, summary, to_tags};
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
@@ -265,7 +265,7 @@ impl AwsKind for Role {
     }
 
     async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<String, ApiError> {
-        let (iam, spec) = (&cx.clients.iam, want.spec);
+        let spec = want.spec;
         let name = spec.name.as_deref().unwrap_or(want.name);
         let once = cx.once();
         let request = once
@@ -289,17 +289,10 @@ impl AwsKind for Role {
             add_profile(cx, name, spec, want.tags).await?;
             let what = format!("the instance profile {name} to be seen with its role");
             cx.wait(want.watch, &what, SEEN_WITHIN, || async {
-                let answer = cx
-                    .call("iam:GetInstanceProfile", iam.get_instance_profile().instance_profile_name(name).send())
-                    .await;
-                match answer {
-                    Ok(answer) => {
-                        let full = answer.instance_profile().is_some_and(|p| !p.roles().is_empty());
-                        Ok(Look::when(full, Some("without its role")))
-                    }
-                    Err(e) if e.class == ErrorClass::NotFound => Ok(Look::not(None)),
-                    Err(e) => Err(e),
-                }
+                Ok(match profile(cx, name).await? {
+                    Some(profile) => Look::when(holds(&profile, name), Some("without its role")),
+                    None => Look::not(None),
+                })
             })
             .await?;
         }
@@ -348,7 +341,8 @@ impl AwsKind for Role {
         let (iam, name) = (&cx.clients.iam, delete.id);
         remove_profiles(cx, name).await?;
         Of::Role(name).clear(cx).await?;
-        cx.call("iam:DeleteRole", iam.delete_role().role_name(name).send()).await.map(|_| ())
+        delete_cleared(cx, delete.watch, name, || cx.call("iam:DeleteRole", iam.delete_role().role_name(name).send()))
+            .await
     }
 
     async fn retag(cx: &Context, object: &Object, set: &Tags, remove: &[String]) -> Result<(), ApiError> {
@@ -468,10 +462,30 @@ async fn add_profile(cx: &Context, name: &str, spec: &Spec, tags: &Tags) -> Resu
     }
     let request = iam.add_role_to_instance_profile().instance_profile_name(name).role_name(name);
     match cx.call("iam:AddRoleToInstanceProfile", request.send()).await {
-        // A profile holds one role: it is there already.
-        Err(e) if e.code.as_deref().is_some_and(|c| c.starts_with("LimitExceeded")) => Ok(()),
+        // A profile holds one role: it is there already, or another one is.
+        Err(e) if e.code.as_deref().is_some_and(|c| c.starts_with("LimitExceeded")) => {
+            if profile(cx, name).await?.is_some_and(|profile| holds(&profile, name)) {
+                return Ok(());
+            }
+            let message = format!("the instance profile '{name}' is there already, and holds another role");
+            Err(ApiError::new("iam:AddRoleToInstanceProfile", ErrorClass::Conflict, message))
+        }
         other => other.map(|_| ()),
     }
+}
+
+/// The instance profile of a role's name; none if it is not there.
+async fn profile(cx: &Context, name: &str) -> Result<Option<InstanceProfile>, ApiError> {
+    let request = cx.clients.iam.get_instance_profile().instance_profile_name(name);
+    match cx.call("iam:GetInstanceProfile", request.send()).await {
+        Err(e) if e.class == ErrorClass::NotFound => Ok(None),
+        other => Ok(other?.instance_profile),
+    }
+}
+
+/// Whether a profile holds a role, by its name.
+fn holds(profile: &InstanceProfile, role: &str) -> bool {
+    profile.roles().iter().any(|r| r.role_name() == role)
 }
 
 /// Looks for profiles that a run left without their role. Such a role's `instance_profile` is neither true nor false, and so
@@ -494,13 +508,9 @@ async fn mark_left_profiles(cx: &Context, roles: &mut [Found<Spec>]) -> Result<(
 
 /// Whether there is a profile of this name that has no role and carries our tags.
 async fn left_profile(cx: &Context, name: &str) -> Result<bool, ApiError> {
-    let request = cx.clients.iam.get_instance_profile().instance_profile_name(name);
-    match cx.call("iam:GetInstanceProfile", request.send()).await {
-        Err(e) if e.class == ErrorClass::NotFound => Ok(false),
-        other => Ok(other?.instance_profile().is_some_and(|profile| {
-            profile.roles().is_empty() && profile.tags().iter().any(|t| t.key() == ownership::ADDRESS)
-        })),
-    }
+    Ok(profile(cx, name).await?.is_some_and(|profile| {
+        profile.roles().is_empty() && profile.tags().iter().any(|t| t.key() == ownership::ADDRESS)
+    }))
 }
 
 async fn remove_profiles(cx: &Context, name: &str) -> Result<(), ApiError> {
@@ -536,6 +546,51 @@ async fn delete_profile(cx: &Context, name: &str) -> Result<(), ApiError> {
 mod tests {
     use super::*;
     use crate::providers::aws::kind::Selection;
+    use crate::providers::aws::script::Script;
+
+    fn answer(script: Script, operation: &str, members: &str) -> Script {
+        let result = format!("<{operation}Result>{members}</{operation}Result>");
+        script.answer(operation, 200, &format!("<{operation}Response>{result}</{operation}Response>"))
+    }
+
+    fn role(name: &str) -> String {
+        format!(
+            "<Path>/</Path><RoleName>{name}</RoleName><RoleId>AROA1</RoleId><Arn>arn:aws:iam::1:role/{name}</Arn>\
+             <CreateDate>2026-01-01T00:00:00Z</CreateDate>\
+             <AssumeRolePolicyDocument>%7B%22Statement%22%3A%5B%5D%7D</AssumeRolePolicyDocument>"
+        )
+    }
+
+    /// The role `p-e-s-it`, and an instance profile of its name that holds another one.
+    fn profile_of(held: &str) -> Script {
+        let profile = format!(
+            "<Path>/</Path><InstanceProfileName>p-e-s-it</InstanceProfileName><InstanceProfileId>AIPA1</InstanceProfileId>\
+             <Arn>arn:aws:iam::1:instance-profile/p-e-s-it</Arn><CreateDate>2026-01-01T00:00:00Z</CreateDate>\
+             <Roles><member>{}</member></Roles>",
+            role(held)
+        );
+        let script = Script::default()
+            .error("CreateInstanceProfile", "EntityAlreadyExists")
+            .error("AddRoleToInstanceProfile", "LimitExceeded");
+        [
+            ("CreateRole", format!("<Role>{}</Role>", role("p-e-s-it"))),
+            ("GetRole", format!("<Role>{}</Role>", role("p-e-s-it"))),
+            ("GetInstanceProfile", format!("<InstanceProfile>{profile}</InstanceProfile>")),
+            ("ListInstanceProfilesForRole", format!("<InstanceProfiles><member>{profile}</member></InstanceProfiles>")),
+            ("ListRolePolicies", "<PolicyNames/>".to_owned()),
+            ("ListAttachedRolePolicies", "<AttachedPolicies/>".to_owned()),
+        ]
+        .into_iter()
+        .fold(script, |script, (operation, members)| answer(script, operation, &members))
+    }
+
+    #[tokio::test]
+    async fn an_instance_profile_that_holds_another_role_is_somebody_elses() {
+        let wanted = || json!({"trust": {"Statement": []}, "instance_profile": true});
+        profile_of("p-e-s-it").create::<Role>(wanted()).await.unwrap();
+        let refused = profile_of("theirs").create::<Role>(wanted()).await.unwrap_err();
+        assert!(refused.class == ErrorClass::Conflict && refused.message.contains("p-e-s-it"), "{refused}");
+    }
 
     #[test]
     fn policies_are_decoded_from_the_api_form() {

@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::group::Group;
 use super::statements::Of;
-use super::{attached, check_path, from_tags, inline, name_of, summary, to_tags};
+use super::{attached, check_path, delete_cleared, from_tags, inline, name_of, summary, to_tags};
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
@@ -271,7 +271,7 @@ impl AwsKind for User {
     }
 
     async fn delete(cx: &Context, delete: &Delete<'_, Spec>) -> Result<(), ApiError> {
-        let name = delete.id;
+        let (iam, name) = (&cx.clients.iam, delete.id);
         // What it can sign in with goes first: it must not outlive what bounds it.
         credentials(cx, name).await?;
         second_factors(cx, name).await?;
@@ -279,7 +279,8 @@ impl AwsKind for User {
             leave(cx, name, &group).await?;
         }
         Of::User(name).clear(cx).await?;
-        cx.call("iam:DeleteUser", cx.clients.iam.delete_user().user_name(name).send()).await.map(drop)
+        delete_cleared(cx, delete.watch, name, || cx.call("iam:DeleteUser", iam.delete_user().user_name(name).send()))
+            .await
     }
 
     async fn retag(cx: &Context, object: &Object, set: &Tags, remove: &[String]) -> Result<(), ApiError> {
@@ -443,7 +444,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_user_that_goes_can_no_longer_sign_in_before_anything_else_is_taken_from_it() {
+    async fn a_user_that_goes_can_no_longer_sign_in_before_anything_else_is_taken_from_it_and_that_is_waited_for() {
         let user = "<User><UserName>it</UserName><UserId>AIDA</UserId><Arn>arn:aws:iam::1:user/it</Arn><Path>/</Path>\
                     <CreateDate>2026-01-01T00:00:00Z</CreateDate></User>";
         let mut script = Script::default().answer("GetUser", 200, &result("GetUser", user));
@@ -503,6 +504,10 @@ mod tests {
             404,
             "<ErrorResponse><Error><Type>Sender</Type><Code>NoSuchEntity</Code><Message>none</Message></Error></ErrorResponse>",
         );
+        // What was taken from it is seen on it for a while.
+        let conflict = "<Error><Type>Sender</Type><Code>DeleteConflict</Code><Message>not yet</Message></Error>";
+        let refused = format!("<ErrorResponse>{conflict}</ErrorResponse>");
+        let script = Script::default().answer("DeleteUser", 409, &refused).and(script);
         script.delete::<User>("it", json!({})).await.unwrap();
         let writes: Vec<String> =
             script.operations().into_iter().filter(|o| !o.starts_with("Get") && !o.starts_with("List")).collect();
@@ -518,6 +523,7 @@ mod tests {
                 "DeleteVirtualMFADevice",
                 "DeactivateMFADevice",
                 "RemoveUserFromGroup",
+                "DeleteUser",
                 "DeleteUser",
             ]
         );

@@ -48,7 +48,8 @@ pub struct HealthCheck;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// What is asked.
+    /// What is asked. By its documentation the service speaks TLS 1.2 at most: an endpoint that takes TLS 1.3 only, as listeners
+    /// with the default policy do, is never healthy by `https` and `https_str_match`; `tcp` asks whether its port is open.
     #[serde(rename = "type")]
     #[schemars(extend("x-change" = "replace"))]
     pub kind: CheckType,
@@ -130,11 +131,11 @@ words! {
     CheckType {
         /// A page, which must answer with a status below 400.
         Http = "HTTP",
-        /// The same over TLS.
+        /// The same over TLS, 1.2 at most.
         Https = "HTTPS",
         /// A page that must hold a text.
         HttpStrMatch = "HTTP_STR_MATCH",
-        /// The same over TLS.
+        /// The same over TLS, 1.2 at most.
         HttpsStrMatch = "HTTPS_STR_MATCH",
         /// A port, which must accept a connection.
         Tcp = "TCP",

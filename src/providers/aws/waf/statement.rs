@@ -8,13 +8,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::model::kind::Problems;
+use crate::model::value::is_unknown_text;
 
 /// Seconds over which requests are counted unless a rule says otherwise.
 const WINDOW: u64 = 300;
+/// What is done with a body that is too large to be looked at whole, unless a rule says otherwise.
+const OVERSIZE: &str = "CONTINUE";
 /// Deepest nesting that is looked into; the service takes less.
 const DEPTH: usize = 32;
 
-/// A statement; canonical without members that are null, empty lists, and values that the service takes by default.
+/// A statement; canonical without members that are null, empty lists, and values that the service takes by default, with
+/// names of headers and arguments in small letters, as the service gives them: their case does not count.
 /// What bytes are searched for is text here, and base64 for the service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statement(Value);
@@ -87,6 +91,18 @@ fn canonical(mut tree: Value) -> Value {
             if map.get("AggregateKeyType").is_some() && map.get("EvaluationWindowSec") == Some(&Value::from(WINDOW)) {
                 map.remove("EvaluationWindowSec");
             }
+            for part in ["SingleHeader", "SingleQueryArgument"] {
+                if let Some(Value::String(name)) = map.get_mut(part).and_then(|part| part.get_mut("Name")) {
+                    *name = small(name);
+                }
+            }
+            for body in ["Body", "JsonBody"] {
+                if let Some(Value::Object(body)) = map.get_mut(body)
+                    && body.get("OversizeHandling").and_then(Value::as_str) == Some(OVERSIZE)
+                {
+                    body.remove("OversizeHandling");
+                }
+            }
             map.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()));
             map.values_mut().for_each(|value| *value = canonical(value.take()));
         }
@@ -94,6 +110,11 @@ fn canonical(mut tree: Value) -> Value {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
     tree
+}
+
+/// A name in small letters; one that is not known yet stays as it is.
+pub(super) fn small(name: &str) -> String {
+    if is_unknown_text(name) { name.to_owned() } else { name.to_lowercase() }
 }
 
 fn check(tree: &Value, path: &str, depth: usize, top: bool, problems: &mut Problems) {
@@ -146,6 +167,15 @@ fn check_members(name: &str, members: &Map<String, Value>, path: &str, problems:
     };
     for member in needed.iter().filter(|member| !members.contains_key(**member)) {
         problems.add(path, format!("`{name}` needs `{member}`"), "write it as the API has it");
+    }
+    // Of these the service has no default, as it has of bodies.
+    for part in ["Headers", "Cookies", "HeaderOrder"] {
+        let looked_at = members.get("FieldToMatch").and_then(|field| field.get(part));
+        if looked_at.is_some_and(|part| part.get("OversizeHandling").is_none()) {
+            let message = format!("`{part}` needs `OversizeHandling`: the service looks at the first 8 KB only");
+            let help = "say what is done with a request that has more: `CONTINUE`, `MATCH` or `NO_MATCH`";
+            problems.add(format!("{path}.FieldToMatch.{part}"), message, help);
+        }
     }
     let searched = ["SearchString", "SearchStringBase64"].iter().filter(|key| members.contains_key(**key)).count();
     if name == "ByteMatchStatement" && searched != 1 {
@@ -237,6 +267,34 @@ mod tests {
         assert_eq!(Statement::from_api(read), statement(&declared));
         let other = json!({"RateBasedStatement": {"Limit": 1000, "AggregateKeyType": "IP", "EvaluationWindowSec": 60}});
         assert_ne!(statement(&other), statement(&declared));
+    }
+
+    fn xss(field: &Value) -> Value {
+        json!({"XssMatchStatement": {"FieldToMatch": field, "TextTransformations": [{"Priority": 0, "Type": "NONE"}]}})
+    }
+
+    #[test]
+    fn the_case_of_names_and_the_services_default_for_large_bodies_are_no_difference() {
+        for (declared, read) in [
+            (json!({"SingleHeader": {"Name": "User-Agent"}}), json!({"SingleHeader": {"Name": "user-agent"}})),
+            (json!({"SingleQueryArgument": {"Name": "Id"}}), json!({"SingleQueryArgument": {"Name": "id"}})),
+            (json!({"Body": {}}), json!({"Body": {"OversizeHandling": "CONTINUE"}})),
+        ] {
+            assert_eq!(statement(&xss(&declared)), Statement::from_api(xss(&read)), "{declared}");
+        }
+        let (matched, plain) = (json!({"Body": {"OversizeHandling": "MATCH"}}), json!({"Body": {}}));
+        assert_ne!(statement(&xss(&matched)), statement(&xss(&plain)));
+    }
+
+    #[test]
+    fn what_is_done_with_too_many_headers_or_cookies_must_be_said() {
+        for part in ["Headers", "Cookies", "HeaderOrder"] {
+            let field = |members: Value| problems(&xss(&json!({part: members})));
+            let missing = field(json!({"MatchPattern": {"All": {}}, "MatchScope": "ALL"}));
+            assert_eq!(missing, [format!("s.XssMatchStatement.FieldToMatch.{part}")]);
+            assert!(field(json!({"OversizeHandling": "CONTINUE"})).is_empty());
+        }
+        assert!(problems(&xss(&json!({"JsonBody": {"MatchPattern": {"All": {}}, "MatchScope": "ALL"}}))).is_empty());
     }
 
     #[test]

@@ -21,10 +21,8 @@ use crate::providers::aws::tagging;
 
 /// Calls for single lists under way at once.
 const AT_ONCE: usize = 8;
-/// Longest time in which a list is written though others write it, too.
-const WRITTEN_WITHIN: Duration = Duration::from_secs(60);
-/// Longest time until the service knows a new load balancer; its documentation speaks of minutes.
-const ASSOCIATED_WITHIN: Duration = Duration::from_secs(300);
+/// Longest time until the service knows what is new, a load balancer or what a rule names; its documentation speaks of minutes.
+const KNOWN_WITHIN: Duration = Duration::from_secs(300);
 /// Longest time until a list has been let go of by what it stood before.
 const FREE_WITHIN: Duration = Duration::from_secs(300);
 /// Members of a list that are told, and not written.
@@ -241,13 +239,18 @@ pub(super) async fn create(cx: &Context, want: &Create<'_, Spec>) -> Result<Stri
     overlay(&mut body, spec, name);
     let tags: Vec<Value> = want.tags.iter().map(|(k, v)| json!({"Key": k, "Value": v})).collect();
     body.insert("Tags".to_owned(), Value::Array(tags));
+    let body = Value::Object(body);
     let once = cx.once();
-    let request = once.clients.waf.create_web_acl().name(name).scope(Scope::Regional);
-    let request = request.customize().mutate_request(with_body(&Value::Object(body)));
-    let call = async {
-        let answer = once.call("wafv2:CreateWebACL", request.send()).await?;
-        Ok(answer.summary().and_then(|s| s.arn()).unwrap_or_default().to_owned())
-    };
+    let what = format!("what {name} names to be known");
+    let call = once.wait(want.watch, &what, KNOWN_WITHIN, || async {
+        let request = once.clients.waf.create_web_acl().name(name).scope(Scope::Regional);
+        let request = request.customize().mutate_request(with_body(&body));
+        match once.call("wafv2:CreateWebACL", request.send()).await {
+            Ok(answer) => Ok(Look::Done(answer.summary().and_then(|s| s.arn()).unwrap_or_default().to_owned())),
+            Err(e) if is_unknown_yet(&e) => Ok(Look::Not(e.message)),
+            Err(e) => Err(e),
+        }
+    });
     let arn = create_once::<WebAcl>(cx, want, Some(name), call).await?;
     if spec.logging.as_ref().is_some_and(|l| !l.destination.is_empty()) {
         set_logging(cx, want, &arn).await?;
@@ -293,32 +296,42 @@ pub(super) async fn update(cx: &Context, update: &Update<'_, Spec>) -> Result<()
 }
 
 /// Writes a list whole: what is declared, and the rest as it is. If somebody else writes it meanwhile, it is read
-/// again.
+/// again; and if what it names is new, until the service knows that.
 async fn write(cx: &Context, want: &Create<'_, Spec>, arn: &str) -> Result<(), ApiError> {
     let gone = || ApiError::new("wafv2:UpdateWebACL", ErrorClass::NotFound, format!("'{arn}' is gone"));
-    cx.wait(want.watch, &format!("{arn} to be written by nobody else"), WRITTEN_WITHIN, || async {
-        let (list, token) = get(cx, arn).await?.ok_or_else(gone)?;
-        let (name, id) = place(arn).ok_or_else(gone)?;
-        let mut body = list.as_object().cloned().unwrap_or_default();
-        body.retain(|key, _| !TOLD.contains(&key.as_str()) && key != RETROFITTED);
-        overlay(&mut body, want.spec, name);
-        for (key, value) in [("Name", name), ("Id", id), ("Scope", "REGIONAL"), ("LockToken", token.as_str())] {
-            body.insert(key.to_owned(), json!(value));
-        }
-        let request = cx.clients.waf.update_web_acl().name(name).id(id).scope(Scope::Regional).lock_token(&token);
-        let request = request.customize().mutate_request(with_body(&Value::Object(body)));
-        match cx.call("wafv2:UpdateWebACL", request.send()).await {
-            Ok(_) => Ok(Look::Done(())),
-            Err(e) if is_overtaken(&e) => Ok(Look::Not(e.message)),
-            Err(e) => Err(e),
-        }
-    })
+    cx.wait(
+        want.watch,
+        &format!("{arn} to be written by nobody else, and what it names to be known"),
+        KNOWN_WITHIN,
+        || async {
+            let (list, token) = get(cx, arn).await?.ok_or_else(gone)?;
+            let (name, id) = place(arn).ok_or_else(gone)?;
+            let mut body = list.as_object().cloned().unwrap_or_default();
+            body.retain(|key, _| !TOLD.contains(&key.as_str()) && key != RETROFITTED);
+            overlay(&mut body, want.spec, name);
+            for (key, value) in [("Name", name), ("Id", id), ("Scope", "REGIONAL"), ("LockToken", token.as_str())] {
+                body.insert(key.to_owned(), json!(value));
+            }
+            let request = cx.clients.waf.update_web_acl().name(name).id(id).scope(Scope::Regional).lock_token(&token);
+            let request = request.customize().mutate_request(with_body(&Value::Object(body)));
+            match cx.call("wafv2:UpdateWebACL", request.send()).await {
+                Ok(_) => Ok(Look::Done(())),
+                Err(e) if is_overtaken(&e) || is_unknown_yet(&e) => Ok(Look::Not(e.message)),
+                Err(e) => Err(e),
+            }
+        },
+    )
     .await
 }
 
 /// Whether somebody else was faster.
 fn is_overtaken(error: &ApiError) -> bool {
     error.code.as_deref() == Some("WAFOptimisticLockException")
+}
+
+/// Whether something that a call names may be too new for the service.
+fn is_unknown_yet(error: &ApiError) -> bool {
+    error.code.as_deref() == Some("WAFUnavailableEntityException")
 }
 
 /// Log settings as the service has them; none if there are none.
@@ -355,23 +368,48 @@ async fn stop_logging(cx: &Context, arn: &str) -> Result<(), ApiError> {
 
 /// ARNs of the load balancers that a list stands before.
 async fn balancers(cx: &Context, arn: &str) -> Result<Vec<String>, ApiError> {
-    let request = cx
-        .clients
-        .waf
-        .list_resources_for_web_acl()
-        .web_acl_arn(arn)
-        .resource_type(ResourceType::ApplicationLoadBalancer);
+    stands_before(cx, arn, ResourceType::ApplicationLoadBalancer).await
+}
+
+/// ARNs of the resources of a type that a list stands before.
+async fn stands_before(cx: &Context, arn: &str, of: ResourceType) -> Result<Vec<String>, ApiError> {
+    let request = cx.clients.waf.list_resources_for_web_acl().web_acl_arn(arn).resource_type(of);
     let answer = cx.call("wafv2:ListResourcesForWebACL", request.send()).await?;
     Ok(answer.resource_arns.unwrap_or_default())
 }
 
+/// Why a list that has been taken away from its load balancers will not become free: what else it stands before, which was not
+/// put there by us.
+async fn check_elsewhere(cx: &Context, arn: &str) -> Result<(), ApiError> {
+    let types = [
+        ResourceType::ApiGateway,
+        ResourceType::Appsync,
+        ResourceType::CognitioUserPool,
+        ResourceType::AppRunnerService,
+        ResourceType::VerifiedAccessInstance,
+    ];
+    let mut users = Vec::new();
+    for of in types {
+        match stands_before(cx, arn, of).await {
+            // Not every region has every type.
+            Err(e) if e.class == ErrorClass::Invalid => {}
+            other => users.extend(other?),
+        }
+    }
+    if users.is_empty() {
+        return Ok(());
+    }
+    let message = format!("'{arn}' also stands before {}: take it away from there first", users.join(", "));
+    Err(ApiError::new("wafv2:DeleteWebACL", ErrorClass::Conflict, message))
+}
+
 /// Puts a list before a load balancer, which may be too new for the service.
 async fn associate(cx: &Context, arn: &str, balancer: &str, watch: &dyn Watch) -> Result<(), ApiError> {
-    cx.wait(watch, &format!("{balancer} to be known to {arn}"), ASSOCIATED_WITHIN, || async {
+    cx.wait(watch, &format!("{balancer} to be known to {arn}"), KNOWN_WITHIN, || async {
         let request = cx.clients.waf.associate_web_acl().web_acl_arn(arn).resource_arn(balancer);
         match cx.call("wafv2:AssociateWebACL", request.send()).await {
             Ok(_) => Ok(Look::Done(())),
-            Err(e) if e.code.as_deref() == Some("WAFUnavailableEntityException") => Ok(Look::Not(e.message)),
+            Err(e) if is_unknown_yet(&e) => Ok(Look::Not(e.message)),
             Err(e) => Err(e),
         }
     })
@@ -402,7 +440,9 @@ pub(super) async fn delete(cx: &Context, delete: &Delete<'_, Spec>) -> Result<()
         let request = cx.clients.waf.delete_web_acl().name(name).id(id).scope(Scope::Regional).lock_token(token);
         match cx.call("wafv2:DeleteWebACL", request.send()).await {
             Ok(_) => Ok(Look::Done(())),
-            Err(e) if is_overtaken(&e) || e.code.as_deref() == Some("WAFAssociatedItemException") => {
+            Err(e) if is_overtaken(&e) => Ok(Look::Not(e.message)),
+            Err(e) if e.code.as_deref() == Some("WAFAssociatedItemException") => {
+                check_elsewhere(cx, arn).await?;
                 Ok(Look::Not(e.message))
             }
             Err(e) => Err(e),

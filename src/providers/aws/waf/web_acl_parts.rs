@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::statement::Statement;
+use super::statement::{Statement, small};
 use super::web_acl::Spec;
 use crate::model::kind::Problems;
 use crate::model::types::Duration;
@@ -169,8 +169,8 @@ pub struct Logging {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Redacted {
-    /// Headers, in small letters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Headers; their case does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read_names")]
     #[schemars(extend("x-unordered" = true))]
     pub headers: Option<Vec<String>>,
     /// The path.
@@ -182,6 +182,12 @@ pub struct Redacted {
     /// The method.
     #[serde(default)]
     pub method: bool,
+}
+
+/// Names of headers in small letters, as the service gives them.
+fn read_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    let names = Option::<Vec<String>>::deserialize(deserializer)?;
+    Ok(names.map(|names| names.iter().map(|name| small(name)).collect()))
 }
 
 words! {
@@ -415,7 +421,7 @@ pub(super) fn logging(arn: &str, logging: &Logging) -> Value {
 pub(super) fn observed_logging(tree: &Value) -> Logging {
     let fields = tree.get("RedactedFields").and_then(Value::as_array).cloned().unwrap_or_default();
     let has = |key: &str| fields.iter().any(|f| f.get(key).is_some_and(|v| !v.is_null()));
-    let header = |f: &Value| text(f.get("SingleHeader")?, "Name");
+    let header = |f: &Value| text(f.get("SingleHeader")?, "Name").map(|name| small(&name));
     let redacted = Redacted {
         headers: Some(fields.iter().filter_map(header).collect()),
         uri_path: has("UriPath"),

@@ -188,3 +188,14 @@ async fn a_metric_that_is_not_wanted_any_more_is_switched_off_by_name() {
     let asked = script.asked("DisableMetricsCollection").join("");
     assert!(asked.contains("Metrics.member.1=GroupMaxSize") && !asked.contains("GroupMinSize"), "{asked}");
 }
+
+#[tokio::test]
+async fn a_group_has_the_name_that_is_declared() {
+    let script = script().autoscaling("CreateAutoScalingGroup", "");
+    let spec =
+        json!({"name": "g", "launch_template": {"id": "lt-1"}, "subnets": [{"id": "subnet-1"}], "min": 0, "max": 2});
+    let object = script.create::<AutoscalingGroup>(spec).await.unwrap();
+    assert_eq!((object.id.as_str(), &object.spec["name"]), ("g", &json!("g")));
+    let made = script.asked("CreateAutoScalingGroup").join("");
+    assert!(made.contains("AutoScalingGroupName=g&") && made.contains("ResourceId=g&"), "{made}");
+}

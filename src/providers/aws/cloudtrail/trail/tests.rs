@@ -221,6 +221,23 @@ async fn tags_come_twenty_trails_a_call_and_one_that_went_spoils_nothing() {
     assert_eq!(sizes, [20, 1, 1]);
 }
 
+#[tokio::test]
+async fn an_organisations_trail_of_another_account_is_left_out_and_a_refusal_for_our_own_is_an_error() {
+    for code in ["CloudTrailARNInvalidException", "AccessDeniedException"] {
+        let shared = trail("shared", &json!({"IsOrganizationTrail": true}));
+        let all = json!({"trailList": [trail("audit", &json!({})), shared]}).to_string();
+        let both = Script::default()
+            .answer("DescribeTrails", 200, &all)
+            .answer("ListTags", 200, &tags("p", &["audit"]))
+            .answer("ListTags", 400, &error(code))
+            .with(script(&json!({})));
+        let found = both.read::<Trail>().await.unwrap();
+        assert_eq!(found.iter().map(|t| t.id.as_str()).collect::<Vec<_>>(), ["audit"], "{code}");
+        let own = Script::default().answer("ListTags", 400, &error(code)).with(script(&json!({})));
+        assert_eq!(own.read::<Trail>().await.unwrap_err().code.as_deref(), Some(code));
+    }
+}
+
 #[test]
 fn derived_names_have_no_two_hyphens_in_a_row() {
     assert_eq!(derived("shop-prod-audit-main"), "shop-prod-audit-main");

@@ -146,3 +146,16 @@ async fn where_there_is_no_page_of_all_versions_each_template_is_asked() {
         .ec2("DescribeLaunchTemplateVersions", &versions(&["lt-2"]));
     assert_eq!(read_owned(&script).await, ["lt-1", "lt-2"]);
 }
+
+#[tokio::test]
+async fn a_template_has_the_name_that_is_declared() {
+    let template = "<launchTemplateId>lt-1</launchTemplateId><launchTemplateName>of-its.own</launchTemplateName>";
+    let script = Script::default()
+        .ec2("CreateLaunchTemplate", &format!("<launchTemplate>{template}</launchTemplate>"))
+        .ec2("DescribeLaunchTemplates", &format!("<launchTemplates><item>{template}</item></launchTemplates>"))
+        .ec2("DescribeLaunchTemplateVersions", &versions(&["lt-1"]));
+    let spec = json!({"name": "of-its.own", "image": "ami-1"});
+    let object = script.create::<LaunchTemplate>(spec).await.unwrap();
+    assert_eq!(object.spec["name"], "of-its.own");
+    assert!(script.asked("CreateLaunchTemplate").join("").contains("LaunchTemplateName=of-its.own&"));
+}

@@ -16,6 +16,7 @@ fn short_names_are_made_whole() {
     assert_eq!(whole("ap-northeast-1", "s3"), "com.amazonaws.ap-northeast-1.s3");
     assert_eq!(whole("ap-northeast-1", "ecr.api"), "com.amazonaws.ap-northeast-1.ecr.api");
     assert_eq!(whole("x", "com.amazonaws.vpce.x.vpce-svc-1"), "com.amazonaws.vpce.x.vpce-svc-1");
+    assert_eq!(whole("cn-north-1", "cn.com.amazonaws.cn-north-1.ecr.api"), "cn.com.amazonaws.cn-north-1.ecr.api");
 }
 
 fn problems(spec: Value) -> Vec<String> {

@@ -176,6 +176,16 @@ fn port_protocol_and_certificates_fit_each_other() {
 }
 
 #[test]
+fn only_listeners_of_tcp_and_of_gateways_have_an_idle_timeout_that_can_be_chosen() {
+    let plain = json!({"certificate": null, "idle_timeout": "6m"});
+    for (protocol, fits) in [("tcp", true), ("udp", false), ("tcp_udp", false), ("tls", false), ("https", false)] {
+        let mut listener = spec(&plain);
+        listener["protocol"] = json!(protocol);
+        assert_eq!(!problems(&listener).contains(&"idle_timeout".to_owned()), fits, "{protocol}");
+    }
+}
+
+#[test]
 fn actions_end_with_one_that_answers() {
     let actions = |list: Value| problems(&spec(&json!({"default_actions": list, "client_secrets": {"c": "s"}})));
     assert!(actions(json!([oidc("c"), answer()])).is_empty());

@@ -97,6 +97,23 @@ fn problems(spec: &Value) -> Vec<String> {
     problems.0.into_iter().map(|p| p.path).collect()
 }
 
+#[tokio::test]
+async fn a_load_balancer_becomes_a_target_once_it_has_a_listener_and_any_other_refusal_is_final() {
+    let refused = |message: &str| {
+        let error = format!("<Error><Code>ValidationError</Code><Message>{message}</Message></Error>");
+        format!("<ErrorResponse>{error}</ErrorResponse>")
+    };
+    let none = "The load balancer must have at least one listener that matches the target group port";
+    let spec = |targets: Value| json!({"protocol": "tcp", "port": 80, "vpc": {"id": "vpc-1"}, "target_type": "alb", "targets": targets});
+    let wanted = || spec(json!([{"load_balancer": {"id": "arn:alb"}}]));
+    let script = there().answer("RegisterTargets", 400, &refused(none)).elb("RegisterTargets", "");
+    script.update::<TargetGroup>(ARN, spec(json!([])), wanted()).await.unwrap();
+    assert_eq!(script.asked("RegisterTargets").len(), 2);
+    let script = there().answer("RegisterTargets", 400, &refused("it is in another network"));
+    script.update::<TargetGroup>(ARN, spec(json!([])), wanted()).await.unwrap_err();
+    assert_eq!(script.asked("RegisterTargets").len(), 1);
+}
+
 #[test]
 fn a_group_has_what_its_type_needs_and_nothing_else() {
     assert!(problems(&http()).is_empty());

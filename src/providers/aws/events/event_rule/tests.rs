@@ -95,6 +95,27 @@ async fn a_target_that_can_not_be_written_is_an_error_although_the_call_succeeds
 }
 
 #[tokio::test]
+async fn a_rule_goes_although_the_targets_that_it_lost_are_still_seen_for_a_while() {
+    let refused = |message: &str| json!({"__type": "ValidationException", "message": message}).to_string();
+    let seen = Script::default()
+        .answer("ListRules", 200, &rules(&[ARN], None))
+        .answer("ListTargetsByRule", 200, &targets(&[json!({"Id": "a", "Arn": "arn:aws:sqs:r:1:q"})]))
+        .answer("DeleteRule", 400, &refused("Rule can't be deleted since it has targets."))
+        .answer("DeleteRule", 200, "")
+        .with(script("p"));
+    let owner = || Some(crate::providers::aws::script::owner());
+    seen.delete_owned::<EventRule>(ARN, spec(&json!({})), owner()).await.unwrap();
+    assert_eq!((seen.asked("RemoveTargets").len(), seen.asked("DeleteRule").len()), (1, 2));
+    let managed = Script::default()
+        .answer("ListRules", 200, &rules(&[ARN], None))
+        .answer("ListTargetsByRule", 200, &targets(&[]))
+        .answer("DeleteRule", 400, &refused("another reason"))
+        .with(script("p"));
+    managed.delete_owned::<EventRule>(ARN, spec(&json!({})), owner()).await.unwrap_err();
+    assert_eq!(managed.asked("DeleteRule").len(), 1, "any other refusal is final");
+}
+
+#[tokio::test]
 async fn a_rule_of_somebody_else_is_not_overwritten_and_ours_that_a_lost_call_made_is_finished() {
     let theirs = script("another").answer("ListRules", 200, &rules(&[ARN], None));
     let refused = theirs.create::<EventRule>(spec(&json!({}))).await.unwrap_err();

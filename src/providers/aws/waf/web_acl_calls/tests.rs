@@ -120,6 +120,8 @@ fn log_settings_are_read_as_they_are_written() {
     let logging: parts::Logging = serde_json::from_value(declared.clone()).unwrap();
     let read = parts::observed_logging(&parts::logging(ARN, &logging));
     assert_eq!(serde_json::to_value(read).unwrap(), declared);
+    let headers = |names: Value| serde_json::from_value::<parts::Redacted>(json!({"headers": names})).unwrap();
+    assert_eq!(headers(json!(["Cookie"])), headers(json!(["cookie"])), "the case of a header does not count");
 }
 
 #[test]
@@ -180,6 +182,18 @@ async fn a_lost_answer_makes_no_second_list_and_the_rest_is_done() {
     assert_eq!(sent(&script, "AssociateWebACL").len(), 2);
     assert_eq!(sent(&script, "AssociateWebACL")[1]["ResourceArn"], "other");
     assert_eq!(script.asked("ListWebACLs").len(), 2, "the last page is an empty one");
+}
+
+#[tokio::test]
+async fn what_a_rule_names_may_be_too_new_for_the_service_when_a_list_is_made_and_when_it_is_written() {
+    let new = |operation: &str| error(there(&json!({})), operation, "WAFUnavailableEntityException");
+    let script = new("CreateWebACL").answer("CreateWebACL", 200, &json!({"Summary": {"ARN": ARN}}).to_string());
+    script.create::<WebAcl>(spec(&json!({"rules": {"a": geo(0)}}))).await.unwrap();
+    assert_eq!(script.asked("CreateWebACL").len(), 2);
+    let script = new("UpdateWebACL").answer("UpdateWebACL", 200, "{}");
+    let (from, to) = (spec(&json!({"rules": {}})), spec(&json!({"rules": {"a": geo(0)}})));
+    script.update::<WebAcl>(ARN, from, to).await.unwrap();
+    assert_eq!(script.asked("UpdateWebACL").len(), 2);
 }
 
 #[tokio::test]
@@ -251,6 +265,7 @@ async fn a_list_is_taken_away_from_its_load_balancers_before_it_goes() {
         .answer("ListTagsForResource", 200, &tagged("s/it"))
         .answer("GetWebACL", 200, &list(&json!({})))
         .answer("ListResourcesForWebACL", 200, r#"{"ResourceArns": ["arn:a"]}"#)
+        .answer("ListResourcesForWebACL", 200, r#"{"ResourceArns": []}"#)
         .answer("DisassociateWebACL", 200, "{}")
         .answer("DeleteLoggingConfiguration", 200, "{}");
     let script = error(script, "DeleteWebACL", "WAFAssociatedItemException");
@@ -258,6 +273,25 @@ async fn a_list_is_taken_away_from_its_load_balancers_before_it_goes() {
     script.delete_owned::<WebAcl>(ARN, spec(&json!({})), Some(owner())).await.unwrap();
     assert_eq!(sent(&script, "DeleteWebACL").len(), 3);
     assert_eq!(sent(&script, "DeleteWebACL")[0]["LockToken"], "token-1");
+}
+
+#[tokio::test]
+async fn a_list_that_stands_before_something_of_others_is_not_waited_for_and_that_is_named() {
+    let none = r#"{"ResourceArns": []}"#;
+    let script = Script::default()
+        .answer("ListTagsForResource", 200, &tagged("s/it"))
+        .answer("GetWebACL", 200, &list(&json!({})))
+        .answer("ListResourcesForWebACL", 200, none)
+        .answer("ListResourcesForWebACL", 200, r#"{"ResourceArns": ["arn:stage"]}"#)
+        .answer("ListResourcesForWebACL", 200, none)
+        .answer("DeleteLoggingConfiguration", 200, "{}");
+    let script = error(script, "DeleteWebACL", "WAFAssociatedItemException");
+    let refused = script.delete_owned::<WebAcl>(ARN, spec(&json!({})), Some(owner())).await.unwrap_err();
+    assert!(refused.class == ErrorClass::Conflict && refused.message.contains("arn:stage"), "{refused}");
+    assert_eq!(script.asked("DeleteWebACL").len(), 1);
+    let types: Vec<Value> = sent(&script, "ListResourcesForWebACL").iter().map(|b| b["ResourceType"].clone()).collect();
+    assert_eq!(types[..3], ["APPLICATION_LOAD_BALANCER", "API_GATEWAY", "APPSYNC"]);
+    assert_eq!(types.len(), 6);
 }
 
 #[tokio::test]
