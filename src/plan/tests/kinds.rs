@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::kind::{Attribute, Facts, Kind, KindDef, Kinds, Permissions, Recovery, Replacement, Scope};
-use crate::model::types::{PolicyDocument, Image, Ref};
+use crate::model::types::{Image, PolicyDocument, Ref};
 
 const FACTS: Facts = Facts {
     title: "test",

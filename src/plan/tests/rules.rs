@@ -71,14 +71,19 @@ fn ordered_lists_name_the_item_that_differs() {
 fn a_member_whose_absence_says_something_differs_when_it_is_left_out() {
     let mut world = World::standing();
     world.declare("servers/web", "server", json!({"peers": [{"host": "a"}]}));
-    for agreeing in [json!({"host": "a"}), json!({"host": "a", "path": "/", "limit": null}), json!({"host": "a", "port": 1})] {
+    for agreeing in
+        [json!({"host": "a"}), json!({"host": "a", "path": "/", "limit": null}), json!({"host": "a", "port": 1})]
+    {
         world.object("servers/web").spec["peers"] = json!([agreeing]);
         assert!(world.plan().is_empty(), "{agreeing}");
     }
     for (member, value) in [("path", json!("/other")), ("limit", json!(0))] {
         world.object("servers/web").spec["peers"] = json!([{"host": "a", (member): value}]);
         let change = &world.plan().actions[0].changes[0];
-        assert_eq!((change.path.clone(), &change.before, &change.after), (format!("peers.0.{member}"), &value, &Value::Null));
+        assert_eq!(
+            (change.path.clone(), &change.before, &change.after),
+            (format!("peers.0.{member}"), &value, &Value::Null)
+        );
     }
 }
 

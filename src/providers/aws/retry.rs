@@ -30,6 +30,9 @@ pub(super) enum Manner {
 /// Pauses after which a role is looked for again by a service that does not know it yet: IAM may take minutes.
 const UNKNOWN_PAUSES: u32 = 4;
 
+/// How Systems Manager says that another update of the same object is under way. The SDK does not know it as throttling.
+const BUSY: &str = "TooManyUpdates";
+
 /// Names, in error codes, of what is never made by the program: what is not found is not there.
 const FOREIGN: [&str; 4] = ["InvalidAMI", "InvalidKeyPair", "InvalidSnapshot", "InvalidZone"];
 
@@ -47,7 +50,7 @@ impl ClassifyRetry for Rules {
     }
 
     fn classify_retry_v2(&self, ctx: &InterceptorContext, previous: &RetryAction) -> RetryAction {
-        if self.manner == Manner::Plain || !matches!(ctx.output_or_error(), Some(Err(_))) {
+        if !matches!(ctx.output_or_error(), Some(Err(_))) {
             return RetryAction::NoActionIndicated;
         }
         let status = ctx.response().map(|r| r.status().as_u16());
@@ -66,6 +69,12 @@ impl ClassifyRetry for Rules {
             None => code(&body),
         };
         let Some(status) = status.filter(|s| (400..500).contains(s)) else { return RetryAction::NoActionIndicated };
+        if code == BUSY {
+            return RetryAction::retryable_error(ErrorKind::ThrottlingError);
+        }
+        if self.manner == Manner::Plain {
+            return RetryAction::NoActionIndicated;
+        }
         let pause = if is_not_seen_yet(code, &body, status) {
             self.pause
         } else if is_not_known_yet(code, &body) {
@@ -180,6 +189,18 @@ mod tests {
             ("ValidationError", "an invalid principal"),
         ] {
             assert!(!is_not_known_yet(code, &error(code, message)), "{code}: {message}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_update_beside_another_one_of_the_same_object_is_made_again() {
+        let busy = r#"{"__type": "TooManyUpdates", "message": "wait"}"#;
+        for fresh in [false, true] {
+            let script = Script::default().answer("PutParameter", 400, busy).answer("PutParameter", 200, "{}");
+            let cx = if fresh { script.context().fresh() } else { script.context() };
+            let request = cx.clients.ssm.put_parameter().name("a").value("b");
+            cx.call("ssm:PutParameter", request.send()).await.unwrap();
+            assert_eq!(script.operations().len(), 2);
         }
     }
 

@@ -28,7 +28,7 @@ mod watching;
 macro_rules! cases {
     ($($kind:ident: $case:path),* $(,)?) => {
         /// The kinds that have a case, with it.
-        fn cases() -> Vec<(&'static str, crate::support::kind_case::Case)> {
+        pub fn cases() -> Vec<(&'static str, crate::support::kind_case::Case)> {
             vec![$((stringify!($kind), $case())),*]
         }
 

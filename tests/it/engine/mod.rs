@@ -4,6 +4,7 @@
 //! order of every reference in both directions.
 
 mod data_guard;
+mod fields;
 mod growth;
 mod moves;
 mod reference;

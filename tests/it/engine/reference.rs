@@ -206,8 +206,14 @@ fn backups_begin_at_four_in_the_morning_and_seven_generations_are_kept_in_two_re
         assert_eq!((&rule["start_window"], &rule["completion_window"]), (&json!("1h"), &json!("2h")));
         assert_eq!(rule["lifecycle"]["delete_after"], "7d");
         assert_eq!(rule["copies"][0]["lifecycle"]["delete_after"], "7d");
-        let vaults: BTreeSet<&str> = of_kind(&desired, "backup_vault").iter().map(|v| v.region.as_str()).collect();
+        let vaults = of_kind(&desired, "backup_vault");
+        let regions: BTreeSet<&str> = vaults.iter().map(|v| v.region.as_str()).collect();
         assert_eq!(vaults.len(), 2, "{environment}");
+        if environment == "recovery" {
+            assert_eq!(regions, BTreeSet::from(["ap-northeast-3"]), "nothing is needed of the place that is lost");
+        } else {
+            assert_eq!(regions.len(), 2, "{environment}");
+        }
         for vault in of_kind(&desired, "backup_vault") {
             let who = &vault.spec["policy"]["Statement"][0]["Condition"]["ArnNotLike"]["aws:PrincipalArn"];
             let users = who.as_array().unwrap().iter().filter(|p| p.as_str().unwrap().contains(":user/")).count();
@@ -217,6 +223,123 @@ fn backups_begin_at_four_in_the_morning_and_seven_generations_are_kept_in_two_re
         for resource in daily.filter(|r| r.spec["tags"]["Tier"] == "data") {
             assert_eq!(resource.spec["tags"]["Backup"], "daily", "{}", resource.address);
         }
+    }
+}
+
+/// Actions that a resource's policies allow to a service, with whether there is a condition.
+fn allowed<'d>(document: &'d Value, service: &str) -> Vec<(&'d str, bool)> {
+    let statements = document["Statement"].as_array().unwrap().iter().filter(|s| s["Effect"] == "Allow");
+    let named =
+        statements.filter(|s| s["Principal"]["Service"].as_array().is_some_and(|p| p.contains(&json!(service))));
+    let each = |s: &'d Value| {
+        let actions = s["Action"].as_array().unwrap().iter().filter_map(Value::as_str);
+        actions.map(|action| (action, s.get("Condition").is_some())).collect::<Vec<_>>()
+    };
+    named.flat_map(each).collect()
+}
+
+#[test]
+fn failed_backups_and_threats_reach_the_staff_and_an_alarm_rings_if_they_can_not() {
+    for environment in ENVIRONMENTS {
+        let desired = declared(environment);
+        let at = |address: &str| &desired.resources[&Address::parse(address).unwrap()].spec;
+        // EventBridge gives no account when it publishes, so that a condition would keep it out.
+        let publish = allowed(&at("foundation/staff")["policy"], "events.amazonaws.com");
+        assert_eq!(publish, [("sns:Publish", false)], "{environment}");
+        let encrypt = allowed(&at("foundation/notice_key")["policy"], "events.amazonaws.com");
+        assert_eq!(encrypt, [("kms:Decrypt", false), ("kms:GenerateDataKey*", false)], "{environment}");
+        let rules = of_kind(&desired, "event_rule");
+        let alarms = of_kind(&desired, "alarm");
+        for rule in &rules {
+            assert_eq!(rule.spec["targets"]["staff"]["topic"], "foundation/staff", "{}", rule.address);
+            let failed = alarms.iter().filter(|a| a.spec["metric"]["name"] == "FailedInvocations");
+            let mine = failed.filter(|a| a.references.contains(&rule.address));
+            assert_eq!(mine.count(), 1, "{environment}: {}", rule.address);
+        }
+        let backups: Vec<String> = rules.iter().map(|r| r.spec["pattern"].to_string()).collect();
+        for job in ["Backup Job", "Copy Job", "Restore Job", "GuardDuty Finding"] {
+            assert!(backups.iter().any(|pattern| pattern.contains(job)), "{environment}: {job}");
+        }
+    }
+}
+
+#[test]
+fn the_trail_may_use_its_key_and_administrators_may_read_it_and_restore() {
+    for environment in ENVIRONMENTS {
+        let desired = declared(environment);
+        let at = |address: &str| &desired.resources[&Address::parse(address).unwrap()].spec;
+        let trail: Vec<&str> = allowed(&at("foundation/trail_key")["policy"], "cloudtrail.amazonaws.com")
+            .iter()
+            .map(|(a, _)| *a)
+            .collect();
+        assert_eq!(trail, ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey*"], "{environment}");
+        let group = at("foundation/access.group")["policies"].to_string();
+        for action in ["iam:PassRole", "backup:StartRestoreJob", "ssmmessages:OpenDataChannel", "kms:Decrypt"] {
+            assert!(group.contains(action), "{environment}: {action}");
+        }
+        let name = at("backups/daily.role")["name"].as_str().unwrap();
+        assert!(name.starts_with("reference-") && name.ends_with("-backups"), "the group names the role by it: {name}");
+    }
+}
+
+#[test]
+fn every_customer_has_a_schema_of_its_own_and_in_production_a_server() {
+    for environment in ENVIRONMENTS {
+        let desired = declared(environment);
+        let customers =
+            of_kind(&desired, "secret").into_iter().filter(|s| s.address.as_str().contains("customer.access"));
+        let servers = desired
+            .resources
+            .values()
+            .filter(|r| r.kind.name == "database" && r.address.as_str().starts_with("tenants/"));
+        let (customers, servers) = (customers.count(), servers.count());
+        let schemas: Vec<_> = of_kind(&desired, "association")
+            .into_iter()
+            .filter(|a| a.spec["document"].as_str().is_some_and(|d| d.contains("schema.document")))
+            .collect();
+        // That of the service itself beside those of the customers.
+        assert_eq!(schemas.len(), customers + 1, "{environment}");
+        if ["production", "recovery"].contains(&environment) {
+            assert_eq!(servers, customers, "{environment}");
+        }
+        for address in schemas.iter().map(|s| s.address.as_str()) {
+            let role = Address::parse(&address.replace("association", "role")).unwrap();
+            let secrets = &desired.resources[&role].spec["policies"]["secrets"]["Statement"][0]["Resource"];
+            assert_eq!(secrets.as_array().unwrap().len(), 2, "{address}: the administrator's and the user's");
+        }
+        for group in
+            of_kind(&desired, "security_group").iter().filter(|g| g.address.as_str().contains("customer.own.group"))
+        {
+            let callers: Vec<&Value> =
+                group.spec["ingress"].as_array().unwrap().iter().map(|r| &r["groups"][0]).collect();
+            assert!(callers.contains(&&json!("servers/app.servers")), "{}: {callers:?}", group.address);
+        }
+    }
+}
+
+#[test]
+fn a_scanner_looks_at_files_when_they_are_opened_and_an_alarm_rings_when_it_does_not_run() {
+    for environment in ENVIRONMENTS {
+        let desired = declared(environment);
+        for template in of_kind(&desired, "launch_template") {
+            let data = template.spec["user_data"].as_str().unwrap();
+            for part in ["clamonacc", "OnAccessPrevention yes", "clamd1.4", "malware-watch", "\"exe\": \"clamonacc\""] {
+                assert!(data.contains(part), "{environment}: {part}");
+            }
+        }
+        let alarms = of_kind(&desired, "alarm");
+        let silent = alarms.iter().find(|a| a.spec["metric"]["name"] == "procstat_lookup_pid_count").unwrap();
+        assert_eq!(silent.spec["missing_data"], "breaching");
+    }
+}
+
+#[test]
+fn production_interrupts_only_as_announced_and_keeps_its_state_where_all_see_it() {
+    for environment in ["production", "recovery"] {
+        let desired = declared(environment);
+        let notice = desired.environment.guards.interruptions.as_ref().map(|i| format!("{:?}", i.notice));
+        assert!(notice.is_some_and(|n| n.contains("604800") || n.contains("7d")), "{environment}");
+        assert!(format!("{:?}", desired.environment.state).contains("bucket"), "{environment}");
     }
 }
 

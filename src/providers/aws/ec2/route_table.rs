@@ -121,7 +121,6 @@ impl Checked for RouteTable {
         Needs {
             resource: "route-table/*",
             only_for: &[
-                ("ec2:DescribeVpcEndpoints", &["routes"]),
                 ("ec2:CreateRoute", &["routes"]),
                 ("ec2:ReplaceRoute", &["routes"]),
                 ("ec2:DeleteRoute", &["routes"]),
