@@ -26,3 +26,12 @@ pub(super) fn optional<K: Kind, S>(
 ) -> Result<Option<String>, ApiError> {
     reference.map(|r| of(want, r)).transpose()
 }
+
+/// The partition that a region belongs to: the second part of ARNs.
+pub(super) fn partition(region: &str) -> &'static str {
+    match region {
+        _ if region.starts_with("cn-") => "aws-cn",
+        _ if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}

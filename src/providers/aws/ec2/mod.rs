@@ -30,7 +30,7 @@ use serde_json::{Map, Value};
 
 use super::client::Context;
 use super::kind::{Selection, Tags};
-use super::s3::partition;
+use super::arns::partition;
 use crate::model::cloud::ApiError;
 use crate::model::observed::Object;
 

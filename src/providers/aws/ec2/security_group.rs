@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::security_group_rules::{Rule, canonical, check_ports, rules, settle, split};
 use super::vpc::Vpc;
-use super::{attributes, filters, from_tags, retag, tag_specification};
+use super::{arn, attributes, filters, from_tags, retag, tag_specification};
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
 use crate::model::observed::{Object, Status};
@@ -250,7 +250,7 @@ async fn live(cx: &Context, id: &str) -> Result<Option<ApiGroup>, ApiError> {
 fn found(cx: &Context, group: &ApiGroup) -> Result<Found<Spec>, ApiError> {
     let id = group.group_id().unwrap_or_default().to_owned();
     let account = group.owner_id().unwrap_or_default();
-    let made = format!("arn:aws:ec2:{}:{account}:security-group/{id}", cx.region);
+    let made = arn(&cx.region, account, "security-group", &id);
     let arn = group.security_group_arn().map_or(made, str::to_owned);
     Ok(Found {
         identifiers: vec![arn.clone()],

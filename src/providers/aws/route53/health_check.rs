@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    bare, change_tags, check_name, earlier, is_hash, or_of_reference, partition, reference, tags_of, unbuilt,
+    bare, change_tags, check_name, earlier, is_hash, or_of_reference, reference, tags_of, unbuilt,
     with_a_trace,
 };
 use crate::model::cloud::{ApiError, ErrorClass};
@@ -32,6 +32,7 @@ use crate::model::observed::{Object, Status};
 use crate::model::preflight::View;
 use crate::model::types::{Duration, Ref};
 use crate::model::value::is_unknown_text;
+use crate::providers::aws::arns::partition;
 use crate::providers::aws::client::Context;
 use crate::providers::aws::ec2::attributes;
 use crate::providers::aws::kind::{AwsKind, Create, Delete, Found, Read, Selection, Tags, Update, create_once};

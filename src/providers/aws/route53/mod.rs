@@ -84,15 +84,6 @@ async fn earlier(
     Ok(ids.into_iter().find(|id| tags.get(id).is_none_or(Tags::is_empty)))
 }
 
-/// The partition that a region belongs to.
-fn partition(region: &str) -> &'static str {
-    match region {
-        _ if region.starts_with("cn-") => "aws-cn",
-        _ if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    }
-}
-
 /// All zones of the account, with their caller references, in pages of 100.
 async fn zones(cx: &Context) -> Result<Vec<HostedZone>, ApiError> {
     let request = cx.clients.route53.list_hosted_zones().max_items(100).into_paginator().send();

@@ -32,7 +32,7 @@ use serde_json::json;
 
 use super::record_parts as records;
 use super::{
-    AT_ONCE, bare, change_tags, check_name, earlier, in_force, is_hash, names, or_of_reference, partition, reference,
+    AT_ONCE, bare, change_tags, check_name, earlier, in_force, is_hash, names, or_of_reference, reference,
     tags_of, with_a_trace, zones,
 };
 use crate::model::cloud::{ApiError, ErrorClass};
@@ -40,6 +40,7 @@ use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacem
 use crate::model::observed::{Object, Status};
 use crate::model::preflight::View;
 use crate::model::types::{Ref, Target};
+use crate::providers::aws::arns::partition;
 use crate::providers::aws::client::Context;
 use crate::providers::aws::ec2::attributes;
 use crate::providers::aws::ec2::vpc::Vpc;

@@ -9,14 +9,7 @@ pub mod bucket_replication;
 mod bucket_settings;
 pub mod storage;
 
-/// The partition that a region belongs to: the second part of ARNs.
-pub(in crate::providers::aws) fn partition(region: &str) -> &'static str {
-    match region {
-        _ if region.starts_with("cn-") => "aws-cn",
-        _ if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    }
-}
+use super::arns::partition;
 
 /// ARN of a bucket, for the APIs of this region; what is an ARN already stays as it is.
 pub(in crate::providers::aws) fn bucket_arn(region: &str, name: &str) -> String {
