@@ -423,13 +423,11 @@ fn disk(
         return Err(ApiError::new("rds:ModifyDBInstance", ErrorClass::Invalid, message));
     }
     let size = size.max(there);
-    let smallest = there + (there + 9) / 10;
-    if size > there && size < smallest && !is_sql_server(now) {
-        let message = format!(
-            "a database's disk grows by 10 % at least, and the API would round {size} GiB up: it has {there} GiB, so \
-             declare {smallest} GiB or more"
-        );
-        return Err(ApiError::new("rds:ModifyDBInstance", ErrorClass::Invalid, message));
+    check_growth(now, "disk", " GiB", size, there)?;
+    let same_type = storage.storage_type.is_none_or(|t| now.storage_type() == Some(t.api()));
+    let db2 = now.engine().is_some_and(|engine| engine.starts_with("db2"));
+    if let Some((wanted, there)) = storage.iops.zip(now.iops()).filter(|_| same_type && !db2) {
+        check_growth(now, "number of operations", " a second", wanted, there)?;
     }
     let differs = |wanted: Option<i32>, there: Option<i32>| wanted.is_some() && wanted != there;
     let storage_type = storage.storage_type.map(|t| t.api()).filter(|t| now.storage_type() != Some(*t));
@@ -447,6 +445,20 @@ fn disk(
         .set_storage_throughput(throughput)
         // A limit that is the size is none.
         .set_max_allocated_storage(limit.map(|limit| if limit == 0 { size } else { limit })))
+}
+
+/// Refuses a growth that the API would round up, so that what is declared would never come
+/// (<https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html>, `AllocatedStorage` and `Iops`).
+fn check_growth(now: &DbInstance, what: &str, unit: &str, wanted: i32, there: i32) -> Result<(), ApiError> {
+    let smallest = there + (there + 9) / 10;
+    if wanted <= there || wanted >= smallest || is_sql_server(now) {
+        return Ok(());
+    }
+    let message = format!(
+        "a database's {what} grows by 10 % at least, and the API would round {wanted}{unit} up: it has {there}{unit}, so \
+         declare {smallest}{unit} or more"
+    );
+    Err(ApiError::new("rds:ModifyDBInstance", ErrorClass::Invalid, message))
 }
 
 /// Operations and throughput that go with a size: the API wants them again where a disk has a number of its own, and

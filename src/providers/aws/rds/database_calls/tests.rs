@@ -351,6 +351,11 @@ async fn a_disk_that_would_grow_by_less_than_the_api_rounds_up_to_is_refused_bef
         let to = json!({"size": format!("{to}GiB")});
         grown(engine, (&states.0, &states.1), json!({"size": "101GiB"}), to).await
     };
+    let busy = |iops: u32| format!("{}<Iops>{iops}</Iops>", shown(400));
+    let storage = |iops: u32| json!({"size": "400GiB", "type": "gp3", "iops": iops});
+    let (asked, refused) = grown("postgres", (&busy(12_000), &busy(13_000)), storage(12_000), storage(13_000)).await;
+    let refused = refused.unwrap();
+    assert!(refused.message.contains("declare 13200 a second or more") && asked.is_empty(), "{refused} {asked}");
     let (asked, refused) = grow("postgres", 111).await;
     let refused = refused.unwrap();
     assert!(refused.class == ErrorClass::Invalid && refused.message.contains("declare 112 GiB or more"), "{refused}");
