@@ -93,7 +93,11 @@ fn without_scripted(cli: &Cli<'_>) -> Vec<String> {
 fn the_reference_system_applies_converges_drifts_is_repaired_and_leaves_nothing() {
     let moto = empty().copy();
     let cli = Cli::reference(&moto);
-    assert_eq!(without_scripted(&cli), ["agents", "baseline", "patching", "tests"], "what scripted exchanges prove");
+    assert_eq!(
+        without_scripted(&cli),
+        ["agents", "association", "baseline", "patching", "tests"],
+        "what scripted exchanges prove"
+    );
     let (code, out, err) = cli.run(&["apply", "--yes"]);
     assert_eq!(code, 0, "{out}\n{err}");
     let (code, out, err) = cli.run(&["plan", "--detailed-exitcode"]);

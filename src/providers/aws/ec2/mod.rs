@@ -28,9 +28,9 @@ use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, Tag, TagSp
 
 use serde_json::{Map, Value};
 
+use super::arns::partition;
 use super::client::Context;
 use super::kind::{Selection, Tags};
-use super::arns::partition;
 use crate::model::cloud::ApiError;
 use crate::model::observed::Object;
 

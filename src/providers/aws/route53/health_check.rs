@@ -23,8 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    bare, change_tags, check_name, earlier, is_hash, or_of_reference, reference, tags_of, unbuilt,
-    with_a_trace,
+    bare, change_tags, check_name, earlier, is_hash, or_of_reference, reference, tags_of, unbuilt, with_a_trace,
 };
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};

@@ -32,8 +32,8 @@ use serde_json::json;
 
 use super::record_parts as records;
 use super::{
-    AT_ONCE, bare, change_tags, check_name, earlier, in_force, is_hash, names, or_of_reference, reference,
-    tags_of, with_a_trace, zones,
+    AT_ONCE, bare, change_tags, check_name, earlier, in_force, is_hash, names, or_of_reference, reference, tags_of,
+    with_a_trace, zones,
 };
 use crate::model::cloud::{ApiError, ErrorClass};
 use crate::model::kind::{Attribute, Facts, Kind, Permissions, Problems, Replacement, Scope};
