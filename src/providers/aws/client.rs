@@ -412,28 +412,74 @@ impl Context {
     where
         F: Future<Output = Result<Look<T>, ApiError>>,
     {
-        let start = Instant::now();
-        let mut pause = self.poll;
-        let mut told = false;
+        let mut waiting = Waiting { watch, what, start: Instant::now(), limit, pause: self.poll, told: false };
         loop {
             let state = match look().await? {
                 Look::Done(found) => return Ok(found),
                 Look::Not(state) => state,
             };
-            if watch.cancelled() {
-                return Err(ApiError::new(format!("wait for {what}"), ErrorClass::Cancelled, "cancelled"));
-            }
-            if start.elapsed() >= limit {
+            if !waiting.rest().await? {
                 let message = format!("waited {} s for {what}; last seen: {state}", limit.as_secs());
                 return Err(ApiError::new("wait", ErrorClass::TimedOut, message));
             }
-            if !told {
-                watch.waiting(what);
-                told = true;
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 3 / 2).min(Duration::from_secs(15));
         }
+    }
+
+    /// Makes a call again and again, as [`Context::wait`] looks, while the API refuses it for a reason that `passes`. In the end
+    /// it is the API that says why.
+    ///
+    /// # Errors
+    /// What the call fails with, after `limit` also for a reason that passes; `Cancelled` when the watcher asks for it.
+    pub async fn while_refused<T, F>(
+        &self,
+        watch: &dyn Watch,
+        what: &str,
+        limit: Duration,
+        passes: impl Fn(&ApiError) -> bool,
+        mut call: impl FnMut() -> F,
+    ) -> Result<T, ApiError>
+    where
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        let mut waiting = Waiting { watch, what, start: Instant::now(), limit, pause: self.poll, told: false };
+        loop {
+            let refused = match call().await {
+                Err(e) if passes(&e) => e,
+                other => return other,
+            };
+            if !waiting.rest().await? {
+                return Err(refused);
+            }
+        }
+    }
+}
+
+/// A wait under way.
+struct Waiting<'w> {
+    watch: &'w dyn Watch,
+    what: &'w str,
+    start: Instant,
+    limit: Duration,
+    pause: Duration,
+    told: bool,
+}
+
+impl Waiting<'_> {
+    /// Lets a pause pass, each longer than the last one; false if the time is over.
+    async fn rest(&mut self) -> Result<bool, ApiError> {
+        if self.watch.cancelled() {
+            return Err(ApiError::new(format!("wait for {}", self.what), ErrorClass::Cancelled, "cancelled"));
+        }
+        if self.start.elapsed() >= self.limit {
+            return Ok(false);
+        }
+        if !self.told {
+            self.watch.waiting(self.what);
+            self.told = true;
+        }
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 3 / 2).min(Duration::from_secs(15));
+        Ok(true)
     }
 }
 
@@ -442,6 +488,24 @@ mod tests {
     use super::*;
     use crate::model::cloud::Unwatched;
     use crate::providers::aws::script::Script;
+
+    #[tokio::test]
+    async fn a_call_that_stays_refused_ends_with_the_api_s_own_error() {
+        let cx = Script::default().context();
+        let refused = || ApiError::new("x:Y", ErrorClass::Conflict, "in use by z");
+        let calls = std::cell::Cell::new(0);
+        let call = || {
+            calls.set(calls.get() + 1);
+            let answer = if calls.get() < 3 { Err(refused()) } else { Ok(calls.get()) };
+            async { answer }
+        };
+        let passes = |e: &ApiError| e.class == ErrorClass::Conflict;
+        let limit = Duration::from_secs(60);
+        assert_eq!(cx.while_refused(&Unwatched, "y to be free", limit, passes, call).await.unwrap(), 3);
+        let stays = || async { Err::<(), _>(refused()) };
+        let error = cx.while_refused(&Unwatched, "y to be free", Duration::ZERO, passes, stays).await.unwrap_err();
+        assert_eq!((error.class, error.message.as_str()), (ErrorClass::Conflict, "in use by z"));
+    }
 
     #[tokio::test]
     async fn a_wait_that_ends_names_the_object_and_the_state_that_it_saw_last() {

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use aws_sdk_cloudtrail::error::BuildError;
 use aws_sdk_cloudtrail::types::{Tag, Trail};
-use tokio::time::Instant;
 
 use crate::model::cloud::{ApiError, ErrorClass, Watch};
-use crate::providers::aws::client::{Context, Look};
+use crate::providers::aws::client::Context;
 use crate::providers::aws::kind::Tags;
 
 /// Most trails whose tags one call tells.
@@ -30,24 +29,13 @@ pub(super) async fn allowed<T, F>(
     cx: &Context,
     watch: &dyn Watch,
     name: &str,
-    mut call: impl FnMut() -> F,
+    call: impl FnMut() -> F,
 ) -> Result<(), ApiError>
 where
     F: Future<Output = Result<T, ApiError>>,
 {
-    let begun = Instant::now();
-    cx.wait(watch, &format!("what trail {name} writes to, to allow it"), ALLOWED_WITHIN * 2, || {
-        let call = call();
-        async move {
-            match call.await {
-                Ok(_) => Ok(Look::Done(())),
-                // In the end it is the API that says why.
-                Err(e) if is_too_early(&e) && begun.elapsed() < ALLOWED_WITHIN => Ok(Look::Not(e.message)),
-                Err(e) => Err(e),
-            }
-        }
-    })
-    .await
+    let what = format!("what trail {name} writes to, to allow it");
+    cx.while_refused(watch, &what, ALLOWED_WITHIN, is_too_early, call).await.map(drop)
 }
 
 /// Whether CloudTrail may not write somewhere, as far as it sees.

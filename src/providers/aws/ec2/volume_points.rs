@@ -74,24 +74,13 @@ pub(super) async fn when_due<T, F>(
     cx: &Context,
     watch: &dyn Watch,
     volume: &str,
-    mut call: impl FnMut() -> F,
+    call: impl FnMut() -> F,
 ) -> Result<T, ApiError>
 where
     F: Future<Output = Result<T, ApiError>>,
 {
-    cx.wait(watch, &format!("{volume} to take another snapshot"), DUE_WITHIN, || {
-        let call = call();
-        async move {
-            match call.await {
-                Ok(answer) => Ok(Look::Done(answer)),
-                Err(e) if e.code.as_deref() == Some("SnapshotCreationPerVolumeRateExceeded") => {
-                    Ok(Look::Not(e.message))
-                }
-                Err(e) => Err(e),
-            }
-        }
-    })
-    .await
+    let early = |e: &ApiError| e.code.as_deref() == Some("SnapshotCreationPerVolumeRateExceeded");
+    cx.while_refused(watch, &format!("{volume} to take another snapshot"), DUE_WITHIN, early, call).await
 }
 
 /// Waits until a snapshot is complete. `of` is what it is a snapshot of.

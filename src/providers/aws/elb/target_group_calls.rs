@@ -8,7 +8,6 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
-use tokio::time::Instant;
 
 use super::target_group::{
     Family, HealthCheck, HealthCheckProtocol, Protocol, ProtocolVersion, Spec, Target, TargetGroup, TargetType,
@@ -307,17 +306,10 @@ async fn set_attributes(cx: &Context, arn: &str, pairs: Vec<(&'static str, Strin
 
 /// Registers targets. An application load balancer is taken once it has a listener at the port.
 async fn register(cx: &Context, watch: &dyn Watch, arn: &str, targets: Vec<TargetDescription>) -> Result<(), ApiError> {
-    let begun = Instant::now();
-    cx.wait(watch, &format!("the target of {arn} to have a listener"), LISTENER_WITHIN * 2, || async {
-        let request = cx.clients.elb.register_targets().target_group_arn(arn).set_targets(Some(targets.clone()));
-        match cx.call("elasticloadbalancing:RegisterTargets", request.send()).await {
-            Ok(_) => Ok(Look::Done(())),
-            // In the end it is the API that says why.
-            Err(e) if has_no_listener(&e) && begun.elapsed() < LISTENER_WITHIN => Ok(Look::Not(e.message)),
-            Err(e) => Err(e),
-        }
-    })
-    .await
+    let request = cx.clients.elb.register_targets().target_group_arn(arn).set_targets(Some(targets));
+    let call = || cx.call("elasticloadbalancing:RegisterTargets", request.clone().send());
+    let what = format!("the target of {arn} to have a listener");
+    cx.while_refused(watch, &what, LISTENER_WITHIN, has_no_listener, call).await.map(drop)
 }
 
 /// Whether a load balancer can't be a target as long as it has no listener; the API has no code of its own for it.

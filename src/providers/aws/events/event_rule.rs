@@ -19,7 +19,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::time::Instant;
 
 use super::event_targets::Target;
 use crate::model::cloud::{ApiError, ErrorClass};
@@ -30,7 +29,7 @@ use crate::model::preflight::View;
 use crate::model::types::Ref;
 use crate::model::value::is_unknown_text;
 use crate::providers::aws::arns;
-use crate::providers::aws::client::{Context, Look};
+use crate::providers::aws::client::Context;
 use crate::providers::aws::ec2::attributes;
 use crate::providers::aws::iam::role::Role;
 use crate::providers::aws::json::Json;
@@ -271,17 +270,10 @@ impl AwsKind for EventRule {
         let (bus, name) = split(delete.id);
         let there = targets_of(cx, bus, name).await?.unwrap_or_default();
         remove_targets(cx, (bus, name), there.into_iter().map(|t| t.id).collect()).await?;
-        let begun = Instant::now();
-        cx.wait(delete.watch, &format!("{} to be without targets", delete.id), FREE_WITHIN * 2, || async {
-            let request = cx.clients.events.delete_rule().event_bus_name(bus).name(name);
-            match cx.call("events:DeleteRule", request.send()).await {
-                Ok(_) => Ok(Look::Done(())),
-                // In the end it is the API that says why.
-                Err(e) if has_targets(&e) && begun.elapsed() < FREE_WITHIN => Ok(Look::Not(e.message)),
-                Err(e) => Err(e),
-            }
-        })
-        .await
+        let what = format!("{} to be without targets", delete.id);
+        let request = cx.clients.events.delete_rule().event_bus_name(bus).name(name);
+        let call = || cx.call("events:DeleteRule", request.clone().send());
+        cx.while_refused(delete.watch, &what, FREE_WITHIN, has_targets, call).await.map(drop)
     }
 
     async fn retag(cx: &Context, object: &Object, set: &Tags, remove: &[String]) -> Result<(), ApiError> {

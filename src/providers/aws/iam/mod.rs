@@ -11,11 +11,10 @@ use std::time::Duration;
 
 use aws_sdk_iam::types::{AttachedPolicy, PolicyDetail, SummaryKeyType, Tag};
 use percent_encoding::percent_decode_str;
-use tokio::time::Instant;
 
 use crate::model::cloud::{ApiError, ErrorClass, Watch};
 use crate::model::types::PolicyDocument;
-use crate::providers::aws::client::{Context, Look};
+use crate::providers::aws::client::Context;
 use crate::providers::aws::kind::Tags;
 use crate::providers::aws::preflight::kind::{Quota, Tally};
 
@@ -27,25 +26,13 @@ async fn delete_cleared<T, F>(
     cx: &Context,
     watch: &dyn Watch,
     name: &str,
-    mut call: impl FnMut() -> F,
+    call: impl FnMut() -> F,
 ) -> Result<(), ApiError>
 where
     F: Future<Output = Result<T, ApiError>>,
 {
-    let begun = Instant::now();
-    cx.wait(watch, &format!("{name} to be used by nothing"), FREE_WITHIN * 2, || {
-        let call = call();
-        async move {
-            match call.await {
-                Ok(_) => Ok(Look::Done(())),
-                Err(e) if e.code.as_deref() == Some("DeleteConflict") && begun.elapsed() < FREE_WITHIN => {
-                    Ok(Look::Not(e.message))
-                }
-                Err(e) => Err(e),
-            }
-        }
-    })
-    .await
+    let conflicts = |e: &ApiError| e.code.as_deref() == Some("DeleteConflict");
+    cx.while_refused(watch, &format!("{name} to be used by nothing"), FREE_WITHIN, conflicts, call).await.map(drop)
 }
 
 /// A policy as this API gives it: JSON, percent-encoded.

@@ -21,13 +21,12 @@ pub mod subnet_group;
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_rds::types::Tag;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
-use super::client::{Context, Look};
+use super::client::Context;
 use super::kind::{Create, Selection, Tags};
 use super::preflight::kind::{Holder, Name, Quota, Tally};
 use super::tagging;
@@ -198,24 +197,8 @@ where
     T: Send,
     F: Future<Output = Result<T, ApiError>> + Send,
 {
-    let refused: Mutex<Option<ApiError>> = Mutex::default();
-    let last = || refused.lock().unwrap_or_else(PoisonError::into_inner);
     let limit = cx.poll() * 300;
-    let made = cx.wait(watch, &what, limit, || async {
-        match call().await {
-            Ok(answer) => Ok(Look::Done(answer)),
-            Err(e) if e.class == ErrorClass::Conflict => {
-                let state = e.message.clone();
-                *last() = Some(e);
-                Ok(Look::Not(state))
-            }
-            Err(e) => Err(e),
-        }
-    });
-    match made.await {
-        Err(e) if e.class == ErrorClass::TimedOut => Err(last().take().unwrap_or(e)),
-        other => other,
-    }
+    cx.while_refused(watch, &what, limit, |e| e.class == ErrorClass::Conflict, call).await
 }
 
 /// The ARN of a reference's object, where the API takes nothing else; what is not owned is given by it.

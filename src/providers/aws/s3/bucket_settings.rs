@@ -4,7 +4,6 @@
 //! way; what it refuses so is asked again.
 
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_s3::types::{
@@ -27,7 +26,7 @@ use super::bucket_replication::Replication;
 use crate::model::cloud::{ApiError, ErrorClass, Watch};
 use crate::model::kind::Kind;
 use crate::model::types::{PolicyDocument, Ref};
-use crate::providers::aws::client::{Context, Look};
+use crate::providers::aws::client::Context;
 use crate::providers::aws::kind::{Create, Read, Tags};
 
 /// Longest wait for another change of a bucket to end; also for the name of a deleted one to be free again.
@@ -101,22 +100,13 @@ pub(super) async fn patient<T, F>(
     cx: &Context,
     watch: &dyn Watch,
     name: &str,
-    mut call: impl FnMut() -> F,
+    call: impl FnMut() -> F,
 ) -> Result<T, ApiError>
 where
     F: Future<Output = Result<T, ApiError>>,
 {
-    cx.wait(watch, &format!("another change of {name} to end"), OTHERS_WITHIN, || {
-        let call = call();
-        async move {
-            match call.await {
-                Ok(answer) => Ok(Look::Done(answer)),
-                Err(e) if e.code.as_deref() == Some("OperationAborted") => Ok(Look::Not(e.message)),
-                Err(e) => Err(e),
-            }
-        }
-    })
-    .await
+    let aborted = |e: &ApiError| e.code.as_deref() == Some("OperationAborted");
+    cx.while_refused(watch, &format!("another change of {name} to end"), OTHERS_WITHIN, aborted, call).await
 }
 
 /// Nothing where the API's error says that nothing is set.
@@ -327,23 +317,8 @@ impl Settle<'_> {
     where
         F: Future<Output = Result<T, ApiError>>,
     {
-        let refused: Mutex<Option<ApiError>> = Mutex::default();
-        let last = || refused.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = self.cx.wait(self.want.watch, &what, self.cx.poll() * IN_FORCE_AFTER, || async {
-            match self.call(&call).await {
-                Ok(()) => Ok(Look::Done(())),
-                Err(e) if early(&e) => {
-                    let state = e.message.clone();
-                    *last() = Some(e);
-                    Ok(Look::Not(state))
-                }
-                Err(e) => Err(e),
-            }
-        });
-        match made.await {
-            Err(e) if e.class == ErrorClass::TimedOut => Err(last().take().unwrap_or(e)),
-            other => other,
-        }
+        let limit = self.cx.poll() * IN_FORCE_AFTER;
+        self.cx.while_refused(self.want.watch, &what, limit, early, || self.call(&call)).await
     }
 
     fn differs(&self, field: &str) -> bool {
